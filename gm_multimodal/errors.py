@@ -1,0 +1,20 @@
+"""The package's own error vocabulary: what a user can mend, and what only the programmer can."""
+
+
+class UserInputError(ValueError):
+    """Something the user can mend in the command or its inputs; the command line ends with exit code 2.
+
+    The message names the thing, what came, what would do and, where it helps, the next command to type.
+    """
+
+
+class CheckpointError(UserInputError):
+    """A checkpoint that is missing, truncated, or not one of ours."""
+
+
+class DatasetError(UserInputError):
+    """A dataset that is missing, lacks a required column, or holds a row that cannot be read."""
+
+
+class IncompatibleProcess(TypeError):
+    """A process that does not fit its path or its superposition partners, found before any step is taken."""
