@@ -1,0 +1,218 @@
+"""Chains to train on, read from Parquet: one row per chain, in a file or in the files of a folder.
+
+Required columns: ``id``, ``source``, ``sequence``, ``length``, ``coordinates`` (list of floats, in the order of
+[length, 4, 3]: N, CA, C, O in Angstrom), ``cluster30`` (integer) and ``split`` (train, validation or test).
+The optional column ``dssp`` (one DSSP letter per residue) serves the filter on coil; further columns are ignored.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gm_multimodal.errors import DatasetError, UserInputError
+from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
+from gm_multimodal.protein.residues import encode
+
+REQUIRED_COLUMNS: Final = ("id", "source", "sequence", "length", "coordinates", "cluster30", "split")
+_LONGEST_CA_CA: Final = 4.2  # Angstrom; above it residues are missing between two rows of coordinates
+_REGULAR_DSSP: Final = frozenset("HGIEB")  # helices and strands; every other letter is coil
+_ROWS_AT_ONCE: Final = 512
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Protein chains of a dataset; position i of every field describes chain i.
+
+    Attributes:
+        ids: Names.
+        coordinates: Backbones, each [L, 4, 3] float32: N, CA, C, O in Angstrom.
+        tokens: Residue types, each [L] int64 in 0..19.
+        clusters: Codes of the clusters at 30 % sequence identity, [len(self)] int64.
+    """
+
+    ids: list[str]
+    coordinates: list[npt.NDArray[np.float32]]
+    tokens: list[npt.NDArray[np.int64]]
+    clusters: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of chains."""
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Residues of each chain, [len(self)]."""
+        return np.array([len(tokens) for tokens in self.tokens], dtype=np.int64)
+
+    def subset(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> "Chains":
+        """Return the chains at ``indices``, in that order; arrays are shared, not copied."""
+        return Chains(
+            [self.ids[i] for i in indices],
+            [self.coordinates[i] for i in indices],
+            [self.tokens[i] for i in indices],
+            self.clusters[np.asarray(indices, dtype=np.int64)],
+        )
+
+
+@dataclass(frozen=True)
+class _Filter:
+    """Decides which rows are kept; each method returns the reason against a row, or None."""
+
+    split: str | None
+    min_length: int
+    max_length: int
+    max_gyration_ratio: float | None
+    max_coil: float | None
+
+    def refuse_row(self, length: int, split: str) -> str | None:
+        if self.split is not None and split != self.split:
+            return f"in split {split!r}"
+        if not self.min_length <= length <= self.max_length:
+            return f"length not in {self.min_length}..{self.max_length}"
+        return None
+
+    def refuse_chain(self, coordinates: npt.NDArray[np.float32], dssp: str | None) -> str | None:
+        if len(coordinates) > 1 and ca_ca_distances(coordinates).max() > _LONGEST_CA_CA:
+            return f"chain break (consecutive CA-CA above {_LONGEST_CA_CA} Angstrom)"
+        if self.max_gyration_ratio is not None and gyration_ratio(coordinates) > self.max_gyration_ratio:
+            return f"radius of gyration above {self.max_gyration_ratio} x 2.2 L^0.38 Angstrom"
+        if self.max_coil is not None and _coil_share(coordinates, dssp) > self.max_coil:
+            return f"coil share above {self.max_coil}"
+        return None
+
+
+def read_chains(
+    path: str | Path,
+    *,
+    split: str | None,
+    min_length: int,
+    max_length: int,
+    max_gyration_ratio: float | None = None,
+    max_coil: float | None = None,
+) -> Chains:
+    """Read the chains of a Parquet file, or of all ``*.parquet`` files of a folder, that pass every filter.
+
+    Chains with a break (consecutive CA-CA above 4.2 Angstrom) are always left out.
+
+    Args:
+        path: File or folder.
+        split: Value of the column ``split`` to keep; None keeps all.
+        min_length: Least number of residues.
+        max_length: Greatest number of residues.
+        max_gyration_ratio: Greatest radius of gyration over 2.2 L^0.38 Angstrom; None keeps all.
+        max_coil: Greatest share of residues in neither helix nor strand, by the column ``dssp`` where the file has
+            it and by P-SEA otherwise; None keeps all.
+
+    Raises:
+        DatasetError: Nothing can be read, a column is missing, a row is malformed, or no row passes the filters.
+    """
+    keep = _Filter(split, min_length, max_length, max_gyration_ratio, max_coil)
+    refused: Counter[str] = Counter()
+    ids: list[str] = []
+    coordinates: list[npt.NDArray[np.float32]] = []
+    tokens: list[npt.NDArray[np.int64]] = []
+    clusters: list[int] = []
+    for file in _parquet_files(Path(path)):
+        for row in _read_rows(file, keep, refused):
+            xyz, types = _decode_row(file, row)
+            reason = keep.refuse_chain(xyz, row["dssp"])
+            if reason is not None:
+                refused[reason] += 1
+                continue
+            ids.append(row["id"])
+            coordinates.append(xyz)
+            tokens.append(types)
+            clusters.append(row["cluster30"])
+    if not ids:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in refused.items()) or "it has no rows"
+        raise DatasetError(f"no chain of {path} can be used: {reasons}")
+    return Chains(ids, coordinates, tokens, np.array(clusters, dtype=np.int64))
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    files = sorted(path.glob("*.parquet"))
+    if not files:
+        state = "has no *.parquet file" if path.is_dir() else "does not exist"
+        raise DatasetError(f"dataset {path} {state}; name a Parquet file of chains or a folder of them")
+    return files
+
+
+def _read_rows(file: Path, keep: _Filter, refused: Counter[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one file that pass by split and length, without building the coordinates of the others."""
+    try:
+        table = pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        raise DatasetError(f"{file} cannot be read as Parquet: {error}") from error
+    with table:
+        _check_columns(file, table.schema_arrow)
+        columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
+        has_dssp = keep.max_coil is not None and "dssp" in table.schema_arrow.names
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns + ["dssp"] * has_dssp):
+            rows = batch.drop_columns(["coordinates"]).to_pylist()
+            for number, row in enumerate(rows):
+                missing = [name for name, value in row.items() if value is None and name != "dssp"]
+                if missing:
+                    raise DatasetError(f"{file}: row {row['id']!r} has no value in column {missing[0]}")
+                reason = keep.refuse_row(row["length"], row["split"])
+                if reason is not None:
+                    refused[reason] += 1
+                    continue
+                yield {"dssp": None} | row | {"coordinates": batch["coordinates"][number]}
+
+
+def _check_columns(file: Path, schema: pa.Schema) -> None:
+    missing = [name for name in REQUIRED_COLUMNS if name not in schema.names]
+    if missing:
+        raise DatasetError(
+            f"{file} lacks the columns {', '.join(missing)}; a dataset of chains has {', '.join(REQUIRED_COLUMNS)}"
+        )
+    if not _is_list_of_floats(schema.field("coordinates").type):
+        raise DatasetError(f"{file}: column coordinates is {schema.field('coordinates').type}, not a list of floats")
+    for name in ("length", "cluster30"):
+        if not pa.types.is_integer(schema.field(name).type):
+            raise DatasetError(f"{file}: column {name} is {schema.field(name).type}, not integer")
+
+
+def _is_list_of_floats(kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(is_list and pa.types.is_floating(kind.value_type))
+
+
+def _decode_row(file: Path, row: dict[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    where = f"{file}: row {row['id']!r}"
+    length = row["length"]
+    try:
+        tokens = encode(row["sequence"])
+    except UserInputError as error:
+        raise DatasetError(f"{where}: {error}") from error
+    if len(tokens) != length:
+        raise DatasetError(f"{where}: length is {length}, but the sequence has {len(tokens)} letters")
+    if row["dssp"] is not None and len(row["dssp"]) != length:
+        raise DatasetError(f"{where}: length is {length}, but dssp has {len(row['dssp'])} letters")
+    values = row["coordinates"].values
+    if values is None or len(values) != length * 12:
+        count = 0 if values is None else len(values)
+        raise DatasetError(f"{where}: {length} residues need {length * 12} coordinates, not {count}")
+    # a copy: a view would keep the whole batch alive for the sake of one chain
+    coordinates = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(length, 4, 3)
+    if not np.isfinite(coordinates).all():
+        raise DatasetError(f"{where}: coordinates hold values that are missing or not finite")
+    return coordinates, tokens
+
+
+def _coil_share(coordinates: npt.NDArray[np.float32], dssp: str | None) -> float:
+    if dssp is not None:
+        return sum(letter not in _REGULAR_DSSP for letter in dssp) / len(dssp)
+    # here, because only this filter needs biotite
+    from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
+
+    return secondary_structure_shares(coordinates).coil

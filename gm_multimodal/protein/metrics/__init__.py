@@ -1,0 +1,1 @@
+"""What a backbone is worth: local geometry, compactness and secondary structure."""

@@ -1,0 +1,39 @@
+"""Secondary structure of a backbone from its alpha carbons, by P-SEA (Labesse et al. 1997)."""
+
+from dataclasses import dataclass
+
+import biotite.structure as struc
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class SecondaryStructure:
+    """Shares of the residues of a chain in alpha helix, beta strand and neither; they add up to 1."""
+
+    helix: float
+    strand: float
+    coil: float
+
+
+def annotate(coordinates: npt.NDArray[np.floating]) -> npt.NDArray[np.str_]:
+    """Secondary structure of each residue, [L]: ``a`` helix, ``b`` strand, ``c`` neither.
+
+    Args:
+        coordinates: One unbroken chain, [L, 4, 3], N, CA, C, O in Angstrom.
+    """
+    atoms = struc.AtomArray(len(coordinates))
+    atoms.coord = np.asarray(coordinates[:, 1], dtype=np.float32)
+    atoms.chain_id[:] = "A"
+    atoms.res_id = np.arange(1, len(coordinates) + 1)
+    atoms.res_name[:] = "ALA"  # P-SEA looks at the alpha carbons of amino acids, of whichever type
+    atoms.atom_name[:] = "CA"
+    atoms.element[:] = "C"
+    return struc.annotate_sse(atoms)
+
+
+def secondary_structure_shares(coordinates: npt.NDArray[np.floating]) -> SecondaryStructure:
+    """Shares of helix, strand and coil of one unbroken chain, [L, 4, 3], N, CA, C, O in Angstrom."""
+    letters = annotate(coordinates)
+    helix, strand = float(np.mean(letters == "a")), float(np.mean(letters == "b"))
+    return SecondaryStructure(helix, strand, max(0.0, 1.0 - helix - strand))
