@@ -1,4 +1,8 @@
-"""Secondary structure of a backbone from its alpha carbons, by P-SEA (Labesse et al. 1997)."""
+"""Secondary structure of a backbone from its alpha carbons, by P-SEA (Labesse et al. 1997).
+
+Compare its shares with those of real chains by the same tool, not with DSSP: on 200 real chains of 60 to 80 residues it
+finds 0.04 less helix and 0.11 less strand. Its distances alone do not tell a right-handed helix from a left-handed one.
+"""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,231 @@
+"""Files that structure programs and sequence tools read: PDB, mmCIF, multi-model PDB and FASTA.
+
+No file carries a date, lengths are in Angstrom, and every write is atomic, so that equal designs are equal bytes and a
+killed run leaves no half-written file under its final name.
+"""
+
+import os
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import biotite.structure as struc
+import numpy as np
+import numpy.typing as npt
+from biotite.structure.io.pdb import PDBFile
+from biotite.structure.io.pdbx import CIFBlock, CIFCategory, CIFFile, set_structure
+
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.residues import MASK, RESIDUES, THREE_LETTER, decode
+
+TEMPORARY_SUFFIX: Final = ".tmp"
+"""Ending of the names under which files are written before they are complete."""
+
+_CONFIDENCE_REMARK: Final = (
+    "B-FACTOR = 100 X MODEL PROBABILITY OF THE RESIDUE TYPE AT TEMPERATURE 1, AT THE CALL WHERE IT WAS LAST UNMASKED"
+)
+_TRAJECTORY_REMARKS: Final = (
+    "ONE MODEL PER STEP; RESIDUE NAMES ARE THOSE OF THE LAST STEP",
+    "B-FACTOR = 100 WHERE THE RESIDUE TYPE IS CHOSEN AT THIS STEP, 0 WHERE IT IS STILL MASKED",
+)
+_BACKBONE_ATOMS: Final = ("N", "CA", "C", "O")
+_GLYCINE: Final = RESIDUES.index("G")
+_FREE_TEXT_REMARK: Final = 6  # the format leaves REMARK 6 to 99 to free text
+_PDB_TEXT_WIDTH: Final = 68
+_PDB_COORDINATE_RANGE: Final = (-999.999, 9999.999)  # what eight columns with three decimals hold
+_PDB_MOST_RESIDUES: Final = 9999
+_PDB_MOST_MODELS: Final = 9999
+
+Floats = npt.NDArray[np.floating]
+Tokens = npt.NDArray[np.int64]
+
+
+def write_structure(
+    path: str | Path,
+    coordinates: Floats,
+    tokens: Tokens,
+    confidence: Floats | None,
+    *,
+    title: str,
+    remarks: Sequence[str],
+) -> None:
+    """Write one chain, A, numbered from 1, as PDB or mmCIF by the suffix of ``path`` (``.pdb`` or ``.cif``).
+
+    Every residue has N, CA, C, O and, unless it is glycine, CB from ideal geometry; occupancies are 1.
+
+    Args:
+        path: File to write; replaced if it exists.
+        coordinates: [L, 4, 3], N, CA, C, O in Angstrom.
+        tokens: [L] in 0..19.
+        confidence: [L] in [0, 1], written times 100 as B-factors with a remark that says so; None writes 0.
+        title: One line.
+        remarks: Further lines of free text.
+
+    Raises:
+        UserInputError: The suffix is unknown, or the chain does not fit the columns of the PDB format.
+        ValueError: A coordinate or confidence is not finite.
+    """
+    path = Path(path)
+    if confidence is not None:
+        remarks = [*remarks, _CONFIDENCE_REMARK]
+    atoms = _to_atoms(coordinates, tokens, confidence)
+    match path.suffix:
+        case ".pdb":
+            text = _pdb_text([_atom_lines(path, atoms)], title, remarks)
+        case ".cif":
+            text = _cif_text(path.stem, atoms, tokens, title, remarks)
+        case suffix:
+            raise UserInputError(f"structure file {path} ends in {suffix!r}; known are .pdb and .cif")
+    write_atomically(path, text)
+
+
+def write_trajectory(
+    path: str | Path, coordinates: Floats, tokens: Tokens, *, title: str = "TRAJECTORY", remarks: Sequence[str] = ()
+) -> None:
+    """Write the steps of a design as the models of one PDB file, N, CA, C, O of chain A, numbered from 1.
+
+    Every model names the residues as the last step does, because programs expect the same atoms in all models.
+
+    Args:
+        path: File to write; replaced if it exists.
+        coordinates: [T, L, 4, 3], Angstrom.
+        tokens: [T, L] in 0..20; 20 is a residue still masked.
+        title: One line.
+        remarks: Further lines of free text.
+
+    Raises:
+        UserInputError: The trajectory does not fit the columns of the PDB format.
+        ValueError: A coordinate is not finite.
+    """
+    path = Path(path)
+    if len(tokens) > _PDB_MOST_MODELS:
+        raise UserInputError(f"{path}: {len(tokens)} steps; a PDB file has at most {_PDB_MOST_MODELS} models")
+    models = []
+    for frame, types in zip(coordinates, tokens, strict=True):
+        atoms = _to_atoms(frame, tokens[-1], (types != MASK).astype(np.float64), with_beta_carbons=False)
+        models.append(_atom_lines(path, atoms))
+    write_atomically(path, _pdb_text(models, title, [*remarks, *_TRAJECTORY_REMARKS]))
+
+
+def fasta_record(name: str, sequence: str, **annotations: str | int | float) -> str:
+    """Return a FASTA record: ``>name key=value ...``, then the sequence on a single line."""
+    header = " ".join([f">{name}", *(f"{key}={value}" for key, value in annotations.items())])
+    return f"{header}\n{sequence}\n"
+
+
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Write ``content`` (text as UTF-8 with its line ends as they are) so that ``path`` is complete or untouched.
+
+    A process killed in between leaves a file ending in ``TEMPORARY_SUFFIX`` beside it.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def ideal_beta_carbons(coordinates: Floats) -> Floats:
+    """Positions of CB, [L, 3], at ideal bond lengths and angles from N, CA and C of [L, 4, 3], Angstrom."""
+    nitrogen, alpha, carbonyl = (np.asarray(coordinates[:, atom], dtype=np.float64) for atom in range(3))
+    first, second = alpha - nitrogen, carbonyl - alpha
+    # coefficients of the tetrahedral position in the (not orthogonal) basis of the two bonds and their normal
+    return alpha - 0.58273431 * np.cross(first, second) + 0.56802827 * first - 0.54067466 * second
+
+
+def _to_atoms(
+    coordinates: Floats, tokens: Tokens, confidence: Floats | None, *, with_beta_carbons: bool = True
+) -> struc.AtomArray:
+    """Return the atoms of chain A in file order, rounded as both formats write them."""
+    length = len(tokens)
+    assert coordinates.shape == (length, 4, 3), coordinates.shape
+    _check_finite("coordinates", coordinates)
+    b_factors = np.zeros(length)
+    if confidence is not None:
+        assert confidence.shape == (length,), confidence.shape
+        _check_finite("confidence", confidence)
+        b_factors = 100.0 * np.asarray(confidence, dtype=np.float64)
+    names = [*_BACKBONE_ATOMS, "CB"]
+    positions = np.concatenate([coordinates, ideal_beta_carbons(coordinates)[:, None]], axis=1)
+    present = np.ones((length, len(names)), dtype=bool)
+    present[:, -1] = with_beta_carbons & (np.asarray(tokens) != _GLYCINE)
+    residue, atom = np.nonzero(present)
+    atoms = struc.AtomArray(len(residue))
+    atoms.coord = np.round(positions[present], 3).astype(np.float32) + 0.0  # no minus before a zero
+    atoms.chain_id[:] = "A"
+    atoms.res_id = residue + 1
+    atoms.res_name = np.array(THREE_LETTER)[tokens][residue]
+    atoms.atom_name = np.array(names)[atom]
+    atoms.element = np.array([name[0] for name in names])[atom]
+    atoms.set_annotation("occupancy", np.ones(len(residue)))
+    atoms.set_annotation("b_factor", np.round(b_factors, 2)[residue])
+    return atoms
+
+
+def _check_finite(name: str, values: Floats) -> None:
+    broken = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    if len(broken):
+        raise ValueError(f"{name} of residue {broken[0] + 1} are not finite; nothing was written")
+
+
+def _check_pdb_limits(path: Path, atoms: struc.AtomArray) -> None:
+    least, greatest = _PDB_COORDINATE_RANGE
+    length = atoms.res_id[-1]
+    if length > _PDB_MOST_RESIDUES:
+        raise UserInputError(f"{path}: {length} residues; PDB numbers up to {_PDB_MOST_RESIDUES}, mmCIF (.cif) any")
+    outside = atoms.coord[(atoms.coord < least) | (atoms.coord > greatest)]
+    if len(outside):
+        raise UserInputError(
+            f"{path}: coordinate {outside[0]:.3f} does not fit the columns of a PDB file ({least} to {greatest} "
+            "Angstrom); write mmCIF (.cif), or move the structure to the origin"
+        )
+
+
+def _atom_lines(path: Path, atoms: struc.AtomArray) -> list[str]:
+    _check_pdb_limits(path, atoms)
+    file = PDBFile()
+    file.set_structure(atoms)
+    lines = [str(line) for line in file.lines]
+    last = lines[-1]
+    # biotite ends a chain without a record; programs that follow the format expect TER with the next serial number
+    return [*lines, f"TER   {len(lines) + 1:>5}      {last[17:27]}"]
+
+
+def _pdb_text(models: Sequence[Sequence[str]], title: str, remarks: Sequence[str]) -> str:
+    lines = []
+    for number, piece in enumerate(textwrap.wrap(title, _PDB_TEXT_WIDTH), start=1):
+        lines.append(f"TITLE     {piece}" if number == 1 else f"TITLE   {number:>2} {piece}")
+    if remarks:
+        pieces = ["", *(piece for remark in remarks for piece in textwrap.wrap(remark, _PDB_TEXT_WIDTH))]
+        lines += [f"REMARK {_FREE_TEXT_REMARK:>3} {piece}" for piece in pieces]  # the first one is empty by the format
+    for number, model in enumerate(models, start=1):
+        lines += model if len(models) == 1 else [f"MODEL     {number:>4}", *model, "ENDMDL"]
+    lines.append("END")
+    text = "".join(f"{line:<80}\n" for line in lines)
+    return text.encode("ascii", "replace").decode()  # the format knows no other letters
+
+
+def _cif_text(name: str, atoms: struc.AtomArray, tokens: Tokens, title: str, remarks: Sequence[str]) -> str:
+    block = CIFBlock()
+    block["entry"] = CIFCategory({"id": name})
+    block["struct"] = CIFCategory({"entry_id": name, "title": title})
+    if remarks:
+        block["pdbx_database_remark"] = CIFCategory({"id": _FREE_TEXT_REMARK, "text": "\n".join(remarks)})
+    block["entity"] = CIFCategory({"id": 1, "type": "polymer", "src_method": "syn"})
+    block["entity_poly"] = CIFCategory(
+        {"entity_id": 1, "type": "polypeptide(L)", "pdbx_seq_one_letter_code": decode(tokens), "pdbx_strand_id": "A"}
+    )
+    block["entity_poly_seq"] = CIFCategory(
+        {
+            "entity_id": np.ones(len(tokens), dtype=int),
+            "num": np.arange(1, len(tokens) + 1),
+            "mon_id": np.array(THREE_LETTER)[tokens],
+        }
+    )
+    block["struct_asym"] = CIFCategory({"id": "A", "entity_id": 1})
+    set_structure(block, atoms)
+    file = CIFFile({name: block})
+    return str(file.serialize())
