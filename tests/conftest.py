@@ -23,7 +23,8 @@ def build_backbone() -> Callable[[int, float, float], np.ndarray]:
 def ideal_backbone(length: int, phi: float, psi: float) -> np.ndarray:
     """A chain with ideal bonds and the same torsions (degrees) in every residue, [length, 4, 3], Angstrom."""
     phi, psi, omega = np.radians([phi, psi, 180.0])
-    residues = [[np.array([0.0, 1.46, 0.0]), np.zeros(3), np.array([1.53, 0.0, 0.0])]]
+    angle = np.radians(111.0)
+    residues = [[1.46 * np.array([np.cos(angle), np.sin(angle), 0.0]), np.zeros(3), np.array([1.525, 0.0, 0.0])]]
     for _ in range(length - 1):
         nitrogen, alpha, carbonyl = residues[-1]
         nitrogen = _place(nitrogen, alpha, carbonyl, 1.329, 116.6, psi)

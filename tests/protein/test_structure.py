@@ -1,0 +1,179 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from biotite.structure.io.pdb import PDBFile
+from biotite.structure.io.pdbx import BinaryCIFFile, set_structure
+
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.metrics.geometry import ca_ca_validity
+from gm_multimodal.protein.residues import decode
+from gm_multimodal.protein.structure import read_backbone
+
+NAMES = ["2zig_B_218", "3c4s_A_1", "3op9_A_6", "3w0e_A_1", "4kmf_A_1"]
+# test files of Biopython, biotite and gemmi, for whoever has put them there
+AWKWARD = Path(__file__).parents[2].parent / "shared" / "data" / "structures"
+
+
+@pytest.fixture
+def lines(data_folder) -> list[str]:
+    """The atoms of one real chain, for tests to make awkward."""
+    text = (data_folder / "3op9_A_6.pdb").read_text()
+    return [line for line in text.splitlines() if line.startswith(("ATOM", "TER"))]
+
+
+@pytest.fixture
+def read_lines(tmp_path):
+    def read(lines: list[str], **options):
+        path = tmp_path / "awkward.pdb"
+        path.write_text("\n".join([*lines, "END"]) + "\n")
+        return read_backbone(path, **options)
+
+    return read
+
+
+def edit(line: str, start: int, text: str) -> str:
+    return line[:start] + text + line[start + len(text) :]
+
+
+def of_residue(line: str, number: int) -> bool:
+    return int(line[22:26]) == number
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fixtures_hold_the_chains_of_the_dataset(data_folder, small_dataset, name):
+    row = pd.read_parquet(small_dataset).set_index("id").loc[name]
+    [chain] = read_backbone(data_folder / f"{name}.pdb")
+    assert chain.id == "A"
+    assert len(chain) == row.length
+    assert decode(chain.tokens) == row.sequence
+    np.testing.assert_array_equal(chain.residue_numbers, np.arange(1, row.length + 1))
+    assert chain.insertion_codes == [""] * row.length
+    np.testing.assert_allclose(chain.coordinates.ravel(), row.coordinates, atol=1e-3)
+
+
+def test_every_format_gives_the_same_chain(data_folder, tmp_path):
+    atoms = PDBFile.read(data_folder / "3c4s_A_1.pdb").get_structure(model=1)
+    binary = BinaryCIFFile()
+    set_structure(binary, atoms)
+    binary.write(tmp_path / "chain.bcif")
+    paths = [data_folder / "3c4s_A_1.pdb", data_folder / "3c4s_A_1.cif", tmp_path / "chain.bcif"]
+    for path in list(paths):
+        paths.append(tmp_path / f"{path.name}.gz")
+        paths[-1].write_bytes(gzip.compress(path.read_bytes()))
+    chains = [read_backbone(path) for path in paths]
+    for [chain] in chains:
+        np.testing.assert_allclose(chain.coordinates, chains[0][0].coordinates, atol=1e-5)
+        np.testing.assert_array_equal(chain.tokens, chains[0][0].tokens)
+
+
+def test_of_alternative_locations_the_fullest_counts(read_lines, lines):
+    doubled = []
+    for line in lines:
+        if line.startswith("ATOM") and of_residue(line, 3):
+            doubled.append(edit(edit(line, 16, "A"), 54, "  0.30"))
+            doubled.append(edit(edit(edit(line, 16, "B"), 54, "  0.70"), 30, f"{float(line[30:38]) + 1:8.3f}"))
+        else:
+            doubled.append(line)
+    [plain], [chain] = read_lines(lines), read_lines(doubled)
+    assert len(chain) == len(plain)
+    np.testing.assert_allclose((chain.coordinates - plain.coordinates)[2, :, 0], 1.0, atol=1e-4)
+    np.testing.assert_array_equal(np.delete(chain.coordinates, 2, 0), np.delete(plain.coordinates, 2, 0))
+
+
+@pytest.mark.parametrize(("occupancies", "expected"), [(("0.40", "0.60"), "W"), (("0.60", "0.40"), "Y")])
+def test_a_position_with_two_residue_types_is_one_residue(read_lines, lines, occupancies, expected):
+    third = [line for line in lines if of_residue(line, 3)]
+    first = [edit(edit(edit(line, 16, "A"), 56, occupancies[0]), 17, "TYR") for line in third]
+    second = [edit(edit(edit(line, 16, "B"), 56, occupancies[1]), 17, "TRP") for line in third]
+    start = lines.index(third[0])
+    [plain], [chain] = read_lines(lines), read_lines(lines[:start] + first + second + lines[start + len(third) :])
+    assert len(chain) == len(plain)
+    assert decode(chain.tokens)[2] == expected
+
+
+def test_selenomethionine_reads_as_methionine_and_ligands_are_left_out(read_lines, lines):
+    changed = [edit(edit(line, 0, "HETATM"), 17, "MSE") if of_residue(line, 4) else line for line in lines]
+    ligand = [edit(edit(line, 0, "HETATM"), 22, " 900") for line in lines if of_residue(line, 1)]
+    water = [edit(edit(edit(lines[0], 0, "HETATM"), 12, " O  HOH"), 22, " 901")]
+    [plain], [chain] = read_lines(lines), read_lines(changed + ligand + water)
+    assert decode(chain.tokens)[3] == "M"
+    np.testing.assert_array_equal(chain.residue_numbers, plain.residue_numbers)
+
+
+def test_residues_without_a_complete_backbone_are_left_out(read_lines, lines):
+    kept = [line for line in lines if not (of_residue(line, 5) and line[12:16] == " O  ") and not of_residue(line, 9)]
+    kept = [edit(line, 17, "SEP") if of_residue(line, 11) else line for line in kept]
+    [chain] = read_lines(kept)
+    assert set(range(1, 13)) - set(chain.residue_numbers) == {5, 9, 11}
+    assert ca_ca_validity(chain.coordinates) < 1.0
+
+
+def test_insertion_codes_negative_numbers_and_chains_are_kept(read_lines, lines):
+    changed = [edit(line, 22, "  -1 ") if of_residue(line, 1) else line for line in lines]
+    changed = [edit(line, 22, "   2A") if of_residue(line, 3) else line for line in changed]
+    changed = [edit(line, 21, "B") if int(line[22:26]) > 30 else line for line in changed]
+    first, second = read_lines(changed)
+    assert (first.id, second.id) == ("A", "B")
+    assert list(first.residue_numbers[:4]) == [-1, 2, 2, 4]
+    assert first.insertion_codes[:4] == ["", "", "A", ""]
+    assert second.residue_numbers[0] == 31
+    assert len(first) + len(second) == 69
+
+
+def test_one_model_is_read(read_lines, lines):
+    moved = [edit(line, 30, f"{float(line[30:38]) + 1:8.3f}") for line in lines if line.startswith("ATOM")]
+    models = ["MODEL        1", *lines, "ENDMDL", "MODEL        2", *moved, "ENDMDL"]
+    [first], [second] = read_lines(models), read_lines(models, model=2)
+    np.testing.assert_allclose((second.coordinates - first.coordinates)[..., 0], 1.0, atol=1e-4)
+    with pytest.raises(UserInputError, match=r"cannot be read \(model 3\)"):
+        read_lines(models, model=3)
+
+
+def test_what_holds_no_protein_is_refused(tmp_path, read_lines, lines):
+    with pytest.raises(UserInputError, match=r"absent\.pdb does not exist"):
+        read_backbone(tmp_path / "absent.pdb")
+    with pytest.raises(UserInputError, match="its name must end in one of"):
+        read_backbone(tmp_path / "chain.xyz")
+    with pytest.raises(UserInputError, match="its name must end in one of"):
+        read_backbone(tmp_path / "chain.gz")
+    with pytest.raises(UserInputError, match="has no protein chain"):
+        read_lines([line for line in lines if line[12:16] == " CA "])
+    for name, content in [
+        ("a.cif", b"no structure"),
+        ("b.bcif", b"\x93\x01"),
+        ("c.pdb.gz", b"not gzip"),
+        ("d.pdb", b""),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserInputError, match=name):
+            read_backbone(tmp_path / name)
+
+
+@pytest.mark.skipif(not AWKWARD.is_dir(), reason="needs awkward structure files, which are not part of the project")
+@pytest.mark.parametrize(
+    ("file", "lengths"),
+    [
+        ("1A8O.cif", {"A": 70}),  # selenomethionines
+        ("1A8O.pdb", {"A": 70}),
+        ("4ZHL.cif", {"U": 247, "P": 10}),  # insertion codes
+        ("1igy.pdb", {"A": 213, "B": 434, "C": 213, "D": 434}),
+        ("1igy.bcif", {"A": 213, "B": 434, "C": 213, "D": 434}),
+        ("4i39.bcif", {"A": 125}),  # alternative locations everywhere
+        ("3jqh.bcif.gz", {"A": 23}),  # alternative locations and gaps
+        ("1o1z.pdb", {"A": 226}),  # negative numbers
+        ("1l2y.cif", {"A": 20}),  # models
+        ("1LCD.cif", {"A": 51}),  # with DNA
+    ],
+)
+def test_awkward_real_files(file, lengths):
+    assert {chain.id: len(chain) for chain in read_backbone(AWKWARD / file)} == lengths
+
+
+@pytest.mark.skipif(not AWKWARD.is_dir(), reason="needs awkward structure files, which are not part of the project")
+@pytest.mark.parametrize("file", ["1lzh.pdb.gz", "4p5j.pdb", "4gxy.bcif", "1SSU_mod.pdb"])
+def test_real_files_without_a_complete_protein_backbone(file):
+    with pytest.raises(UserInputError, match="has no protein chain"):
+        read_backbone(AWKWARD / file)
