@@ -1,0 +1,70 @@
+"""The `gm-multimodal` command: finds the subcommand before anything heavy is imported."""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+
+from gm_multimodal import __version__
+from gm_multimodal.app.failures import report_failure
+from gm_multimodal.app.help import command_page, overview
+from gm_multimodal.errors import UserInputError
+
+_HELP = {"-h", "--help"}
+_ENVIRONMENT = {
+    # Idle OpenMP threads that spin take the processor from whoever else works on the machine.
+    "OMP_WAIT_POLICY": "passive",
+    # cuBLAS repeats its results only with a fixed workspace; it reads this once, when CUDA starts.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command's schema and function are, as "module:name"; imported only when the command runs."""
+
+    schema: str
+    function: str
+
+
+COMMANDS = {
+    "design": Entry("gm_multimodal.app.schemas.design:DesignConfig", "gm_multimodal.app.design:design"),
+    "train": Entry("gm_multimodal.app.schemas.train:TrainConfig", "gm_multimodal.app.train:train"),
+    "doctor": Entry("gm_multimodal.app.schemas.doctor:DoctorConfig", "gm_multimodal.app.doctor:doctor"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 (the user can mend it), 130 (Ctrl-C) or 1 (a bug)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    command = given[0] if given and given[0] in COMMANDS else ""
+    try:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        return _dispatch(given)
+    except (Exception, KeyboardInterrupt) as error:
+        return report_failure(error, command)
+
+
+def _dispatch(given: list[str]) -> int:
+    if not given or given[0] in _HELP:
+        print(overview(list(COMMANDS)))
+        return 0
+    if "--version" in given:
+        print(f"gm-multimodal {__version__}")
+        return 0
+    command, *arguments = given
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserInputError(f"unknown command {command}: {hint}The commands are {', '.join(COMMANDS)}.")
+    if _HELP & set(arguments):
+        print(command_page(command))
+        return 0
+    from gm_multimodal.app.launch import launch
+
+    entry = COMMANDS[command]
+    module, _, name = entry.schema.partition(":")
+    return launch(command, getattr(import_module(module), name), entry.function, arguments)

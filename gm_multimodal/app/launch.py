@@ -1,0 +1,135 @@
+"""Run one command through Hydra: composition, multirun, and errors that end in one line."""
+
+import dataclasses
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from gm_multimodal.app.config import checked
+from gm_multimodal.app.failures import report_failure
+from gm_multimodal.app.options import Command, config_directory, read_command
+from gm_multimodal.app.overrides import check_names, quote, quote_literals, split_arguments, unknown_name
+from gm_multimodal.app.schemas.checks import literal_keys
+from gm_multimodal.errors import UserInputError
+
+
+def launch(command: str, schema: type, function: str, arguments: Sequence[str]) -> int:
+    """Compose the configuration of a command, check it against its schema and call the command's function.
+
+    The function is imported after the check, so that a mistyped value does not wait for torch. In a multirun every
+    job runs, failures are told as they happen, and `out` of job k becomes out/<k>.
+
+    Args:
+        command: name of the command and of its YAML file.
+        schema: dataclass of its configuration.
+        function: "module:name" of what takes an instance of the schema.
+        arguments: the command line after the command's name.
+
+    Returns:
+        The exit code: the worst of all jobs.
+
+    Raises:
+        UserInputError: Hydra could not compose what was asked for.
+    """
+    offered = read_command(command)
+    flags, overrides = split_arguments(arguments)
+    check_names(overrides, offered)
+    codes = [0]
+    launcher = os.getpid()
+
+    def task(composed: DictConfig) -> None:
+        try:
+            config = _job_config(checked(composed, schema, offered))
+            _load(function)(config)
+        except Exception as error:
+            if os.getpid() != launcher:
+                raise  # a launcher plugin's worker: Hydra carries the error home
+            codes.append(report_failure(error, command))
+
+    with (
+        _quiet_hydra(overrides) as settings,
+        _command_line([*flags, *settings, *quote_literals(overrides, literal_keys(schema))]),
+    ):
+        try:
+            hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=command)(task)()
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise UserInputError(_explain(error, offered)) from error
+    return max(codes, key=_severity)
+
+
+def _severity(code: int) -> int:
+    return {0: 0, 2: 1}.get(code, 2)
+
+
+def _load(function: str) -> Callable[[Any], object]:
+    module, _, name = function.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _job_config(config: Any) -> Any:
+    """Give job k of a multirun its own folder out/<k>."""
+    job = HydraConfig.get()
+    if job.mode != RunMode.MULTIRUN or "out" not in {item.name for item in dataclasses.fields(config)}:
+        return config
+    return dataclasses.replace(config, out=os.path.join(config.out, str(job.job.num)))
+
+
+@contextmanager
+def _quiet_hydra(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the settings by which Hydra writes no file, keeps no folder and logs nothing; the user's own go first."""
+    sweep = Path(tempfile.gettempdir()) / f"gm-multimodal-sweep-{os.getpid()}"
+    settings = {
+        "hydra.run.dir": ".",
+        "hydra.sweep.dir": quote(str(sweep)),
+        "hydra.output_subdir": "null",
+        "hydra/job_logging": "disabled",
+        "hydra/hydra_logging": "disabled",
+    }
+    given = {override.partition("=")[0] for override in overrides}
+    try:
+        yield [f"{key}={value}" for key, value in settings.items() if key not in given]
+    finally:
+        shutil.rmtree(sweep, ignore_errors=True)
+
+
+@contextmanager
+def _command_line(arguments: list[str]) -> Iterator[None]:
+    """Let Hydra, which reads sys.argv alone, see these arguments and hand its errors to us."""
+    before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["gm-multimodal", *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = before
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _explain(error: Exception, command: Command) -> str:
+    """Say in one line what Hydra says in several."""
+    text = str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override}: {lines[0]}. Inner quotes protect special characters: \"NAME='a(b)'\"."
+    if isinstance(error, MissingConfigException) and error.options:
+        return f"there is no {error.missing_cfg_file}: choose one of {', '.join(error.options)}."
+    if text.startswith("Could not override '"):
+        return unknown_name(text.split("'")[1], command)
+    if text.startswith("Ambiguous value for argument '"):
+        return f"{text.split(chr(39))[1]} holds several values: add -m to run one after the other."
+    return " ".join(lines)

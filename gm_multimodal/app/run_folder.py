@@ -1,0 +1,199 @@
+"""The run folder of `design`: which designs are done, what may continue it, and writing that a kill cannot spoil.
+
+    config.yaml       the resolved configuration, versions and checkpoint digest; no dates
+    designs.csv       one row per design
+    designs.fasta     one record per design
+    design_0000.pdb   one structure per design (or .cif)
+    trajectories/     one multi-model PDB file per design, on request
+
+A design is done when its row stands in designs.csv and its files exist.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.output import TEMPORARY_SUFFIX, fasta_record, write_atomically
+
+COLUMNS = (
+    "id",
+    "seed",
+    "length",
+    "sequence",
+    "file",
+    "mean_confidence",
+    "helix",
+    "strand",
+    "coil",
+    "radius_of_gyration",
+    "ca_ca_valid",
+    "clashes",
+    "seconds",
+)
+
+Row = Mapping[str, str]
+"""Column name -> text, as it stands in designs.csv."""
+
+_CONFIG, _TABLE, _FASTA, _TRAJECTORIES = "config.yaml", "designs.csv", "designs.fasta", "trajectories"
+_HEADER = "# A run of `gm-multimodal design`: the same command in the same place continues it.\n"
+_OURS = "made_with"
+_MAY_DIFFER = ("num_designs", "checkpoint")  # more designs continue a run; a checkpoint is told by its digest
+_LEFTOVER = re.compile(
+    rf"(config\.yaml|designs\.csv|designs\.fasta|design_\d+\.(pdb|cif))\.\d+{re.escape(TEMPORARY_SUFFIX)}"
+)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where the files of one run lie.
+
+    Attributes:
+        path: the folder.
+        suffix: of structure files, ".pdb" or ".cif".
+        trajectories: True if every design has a trajectory too.
+    """
+
+    path: Path
+    suffix: str
+    trajectories: bool
+
+    def structure(self, index: int) -> Path:
+        """Return the structure file of design `index`."""
+        return self.path / f"{design_id(index)}{self.suffix}"
+
+    def trajectory(self, index: int) -> Path:
+        """Return the trajectory file of design `index`."""
+        return self.path / _TRAJECTORIES / f"{design_id(index)}.pdb"
+
+    def done(self) -> dict[int, Row]:
+        """Return the rows of the designs that are complete on disk, by index.
+
+        Raises:
+            UserInputError: designs.csv has other columns than ours.
+        """
+        table = self.path / _TABLE
+        if not table.exists():
+            return {}
+        with table.open(encoding="utf-8", newline="") as lines:
+            reader = csv.DictReader(lines)
+            rows = list(reader)
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise UserInputError(f"{table} has other columns than a run's table: move it away, or give another out=.")
+        numbered = {int(row["id"].removeprefix("design_")): row for row in rows}
+        return {index: row for index, row in sorted(numbered.items()) if self._has_files(index)}
+
+    def write_tables(self, rows: Mapping[int, Row]) -> None:
+        """Write designs.csv and designs.fasta, in the order of the designs; the second follows from the first."""
+        ordered = [rows[index] for index in sorted(rows)]
+        table = io.StringIO()
+        writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(ordered)
+        write_atomically(self.path / _TABLE, table.getvalue())
+        write_atomically(self.path / _FASTA, "".join(_fasta(row) for row in ordered))
+
+    def _has_files(self, index: int) -> bool:
+        return self.structure(index).exists() and (not self.trajectories or self.trajectory(index).exists())
+
+
+def design_id(index: int) -> str:
+    """Return the name of design `index`, such as design_0003."""
+    return f"design_{index:04d}"
+
+
+def open_run_folder(path: Path, configuration: Mapping[str, Any], made_with: Mapping[str, str]) -> RunFolder:
+    """Create a run folder or take up the one that is there; afterwards it is known to be writable.
+
+    Args:
+        path: the folder.
+        configuration: everything that decides the files, resolved; `num_designs` may grow from run to run.
+        made_with: versions and digests, which must be equal too.
+
+    Returns:
+        The folder, its leftovers of a killed run removed and its config.yaml written.
+
+    Raises:
+        UserInputError: It cannot be written, holds files but no run, or holds another run (with the differences).
+    """
+    wanted = {**configuration, _OURS: dict(made_with)}
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        old = _read_config(path)
+        if old is not None:
+            _refuse_differences(path, old, wanted)
+            wanted["num_designs"] = max(int(old.get("num_designs", 0)), int(wanted["num_designs"]))
+        for leftover in _leftovers(path):
+            leftover.unlink()
+        if configuration["trajectories"]:
+            (path / _TRAJECTORIES).mkdir(exist_ok=True)
+        write_atomically(path / _CONFIG, _HEADER + yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
+    return RunFolder(path, f".{configuration['format']}", bool(configuration["trajectories"]))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into an error that the user can act on.
+
+    Raises:
+        UserInputError: Naming the file or folder and the reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path
+        raise UserInputError(f"cannot write {place}: {error.strerror or error}. Give another out=FOLDER.") from error
+
+
+def _leftovers(path: Path) -> list[Path]:
+    folders = [folder for folder in (path, path / _TRAJECTORIES) if folder.is_dir()]
+    return [file for folder in folders for file in folder.iterdir() if _LEFTOVER.fullmatch(file.name)]
+
+
+def _read_config(path: Path) -> dict[str, Any] | None:
+    """Return what config.yaml holds; None in a folder with nothing but leftovers of ours."""
+    file = path / _CONFIG
+    if not file.exists():
+        if set(path.iterdir()) <= set(_leftovers(path)):
+            return None
+        raise UserInputError(f"{path} holds files but no run of ours (no {_CONFIG}): give another out=FOLDER.")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserInputError(f"{file} cannot be read: give another out=FOLDER.") from error
+    if not isinstance(content, dict) or _OURS not in content:
+        raise UserInputError(f"{file} is not the record of a run of ours: give another out=FOLDER.")
+    return content
+
+
+def _refuse_differences(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    before, now = _flat(old), _flat(new)
+    differences = [
+        f"{key}: {before.get(key, 'absent')} -> {now.get(key, 'absent')}"
+        for key in dict.fromkeys([*now, *before])
+        if key not in _MAY_DIFFER and before.get(key) != now.get(key)
+    ]
+    if differences:
+        raise UserInputError(
+            f"{path} holds a run with other settings ({', '.join(differences)}). "
+            "Give another out=FOLDER, or the old settings to continue it."
+        )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _fasta(row: Row) -> str:
+    annotations = {key: row[key] for key in ("length", "seed", "mean_confidence")}
+    return fasta_record(row["id"], row["sequence"], **annotations)
