@@ -1,0 +1,107 @@
+"""The conditional generator-matching loss over a product (arXiv 2410.20587, propositions 2 and 4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from gm_multimodal.network import Context, Network
+from gm_multimodal.noise import Noise
+from gm_multimodal.parameterizations.base import Prediction
+from gm_multimodal.product import Known, Product, State
+
+
+@final
+@dataclass(frozen=True)
+class Matching:
+    """What one evaluation of the loss gives.
+
+    Attributes:
+        parts: mean loss per generated site of each factor, unweighted, [] each.
+        total: sum of weight * part, [].
+        predictions: what the network said of each factor.
+        times: path times, [B, N] per factor, 1 at given sites.
+    """
+
+    parts: Mapping[str, Tensor]
+    total: Tensor
+    predictions: Mapping[str, Prediction]
+    times: Mapping[str, Tensor]
+
+
+def corrupt(product: Product, known: Known, times: Mapping[str, Tensor], noise: Noise) -> State:
+    """Draw x_t ~ p_t(. | z) for every factor, z being `known.values`; given sites keep their values.
+
+    Args:
+        product: the factors.
+        known: clean data of every site, and which sites are given.
+        times: path times, [B, N] per factor.
+        noise: stream of draws.
+
+    Returns:
+        The state, [B, N, *E] per factor.
+    """
+    state = {}
+    for name, factor in product.items():
+        x0 = factor.prior(known, name, noise)
+        state[name] = factor.process.path.sample(x0, known.values[name], times[name], noise)
+    return known.overwrite(state)
+
+
+def matching_loss(
+    network: Network,
+    product: Product,
+    known: Known,
+    times: Mapping[str, Tensor],
+    context: Context,
+    noise: Noise,
+    *,
+    self_condition: bool = False,
+) -> Matching:
+    """Evaluate sum over factors of weight * E D(F^z, F^theta) on one batch: the sum needs no further balance in theory.
+
+    Args:
+        network: the network.
+        product: the factors.
+        known: clean data of every site as `values`, and which sites are given.
+        times: path times, [B, N] per factor.
+        context: what stays the same along a simulation.
+        noise: stream of draws.
+        self_condition: feed back the means of a first call, made without gradient.
+
+    Returns:
+        The loss in parts and in sum, and the predictions for auxiliary losses.
+    """
+    times = known.times(times)
+    state = corrupt(product, known, times, noise)
+    previous = None
+    if self_condition:
+        with torch.no_grad():
+            previous = means(predict(network, product, state, times, context, None))
+    predictions = predict(network, product, state, times, context, previous)
+    parts = {}
+    for name, prediction in predictions.items():
+        free = known.free(name)
+        parts[name] = (prediction.loss(known.values[name]) * free).sum() / free.sum().clamp(min=1)
+    total = torch.stack([product[name].weight * part for name, part in parts.items()]).sum()
+    return Matching(parts, total, predictions, times)
+
+
+def predict(
+    network: Network,
+    product: Product,
+    state: State,
+    times: Mapping[str, Tensor],
+    context: Context,
+    previous: State | None,
+) -> dict[str, Prediction]:
+    """Call the network once and read its output for every factor."""
+    output = network(state, times, context, previous)
+    return {name: factor.parameterization(output[name], state[name], times[name]) for name, factor in product.items()}
+
+
+def means(predictions: Mapping[str, Prediction]) -> dict[str, Tensor]:
+    """Return the mean of every prediction: what self-conditioning feeds back."""
+    return {name: prediction.mean() for name, prediction in predictions.items()}

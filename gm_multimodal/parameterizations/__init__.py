@@ -1,0 +1,1 @@
+"""How network output is read, and the loss that fits it."""

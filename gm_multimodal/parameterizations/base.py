@@ -1,0 +1,55 @@
+"""From raw network output to a law of the data point z given x_t, and the loss that fits it."""
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from gm_multimodal.noise import Noise
+
+
+@runtime_checkable
+class Prediction(Protocol):
+    """What the network says of z given x_t, for one factor. Values, made anew at every network call."""
+
+    def loss(self, z: Tensor) -> Tensor:
+        """Return the divergence from the truth, [*B]: Bregman, or a negative log-likelihood up to a constant."""
+        ...
+
+    def mean(self) -> Tensor:
+        """Return the endpoint that is shown and fed back, [*B, *E]."""
+        ...
+
+    def sample(self, noise: Noise) -> Tensor:
+        """Draw z from the predicted posterior, [*B, *E].
+
+        Raises:
+            IncompatibleProcess: if the prediction is a mean without a law.
+        """
+        ...
+
+
+@runtime_checkable
+class ManifoldPrediction(Prediction, Protocol):
+    """A prediction on a manifold, where a flow can follow its mean."""
+
+    def displacement(self) -> Tensor:
+        """Return the posterior mean of log_{x_t}(z), [*B, *T]."""
+        ...
+
+
+class Parameterization(Protocol):
+    """How a factor's network output is read."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Trailing axes that the network emits for every point."""
+        ...
+
+    @property
+    def predicts(self) -> type:
+        """The class of the predictions, which a process checks against what it can follow."""
+        ...
+
+    def __call__(self, output: Tensor, x: Tensor, t: Tensor) -> Prediction:
+        """Read the output [*B, *output_shape] of the network at x [*B, *E] and path time t [*B]."""
+        ...

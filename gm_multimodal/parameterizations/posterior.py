@@ -1,0 +1,78 @@
+"""A posterior over a finite set."""
+
+from dataclasses import dataclass
+from typing import final
+
+from torch import Tensor
+from torch.nn import functional
+
+from gm_multimodal.noise import Noise
+from gm_multimodal.spaces.categorical import MaskedCategorical, draw_categorical
+
+
+@final
+@dataclass(frozen=True)
+class CategoricalPrediction:
+    """P(z = k | x_t) = softmax(logits)_k.
+
+    Attributes:
+        logits: [*B, K].
+        weight: factor of the loss, [*B] or a number.
+    """
+
+    logits: Tensor
+    weight: Tensor | float = 1.0
+
+    def loss(self, z: Tensor) -> Tensor:
+        """Return -weight log P(z): the Bregman divergence of the negative entropy at a point mass, [*B] (nat)."""
+        flat = functional.cross_entropy(self.logits.flatten(0, -2), z.flatten(), reduction="none")
+        return self.weight * flat.unflatten(0, z.shape)
+
+    def mean(self) -> Tensor:
+        """Return the probabilities, [*B, K]: the mean of the one-hot vector of z."""
+        return self.logits.softmax(-1)
+
+    def sample(self, noise: Noise) -> Tensor:
+        """Draw z, int64 [*B]."""
+        return draw_categorical(self.mean(), noise)
+
+    def tempered(self, temperature: float) -> "CategoricalPrediction":
+        """Return the law proportional to P^(1/temperature): a heuristic that trades diversity for likelihood."""
+        return self if temperature == 1 else CategoricalPrediction(self.logits / temperature, self.weight)
+
+
+@final
+@dataclass(frozen=True)
+class CategoricalPosterior:
+    """Reads the output [*B, size] as logits of the clean state; fitted by cross-entropy at the masked sites.
+
+    The weight 1 / (1 - min(t, time_clip)) of a masked site is that of the evidence lower bound of the masking path, so
+    that the mean over all sites is, up to the clip, a bound on -log p(z) per site.
+
+    Attributes:
+        space: the finite set.
+        time_clip: time in [0, 1) beyond which the weight no longer grows.
+    """
+
+    space: MaskedCategorical
+    time_clip: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Refuse a clip that leaves the weight unbounded."""
+        if not 0 <= self.time_clip < 1:
+            raise ValueError(f"CategoricalPosterior: time_clip is {self.time_clip}; give a number in [0, 1).")
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(size,): the mask is never a clean state."""
+        return (self.space.size,)
+
+    @property
+    def predicts(self) -> type:
+        """CategoricalPrediction."""
+        return CategoricalPrediction
+
+    def __call__(self, output: Tensor, x: Tensor, t: Tensor) -> CategoricalPrediction:
+        """Take the output for the logits; a site that is not masked shows z and has no loss."""
+        is_masked = (x == self.space.mask).to(t)
+        return CategoricalPrediction(output, is_masked / (1 - t.clamp(max=self.time_clip)))

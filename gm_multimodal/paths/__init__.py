@@ -1,0 +1,1 @@
+"""Conditional laws p_t(. | z): how to draw from them."""

@@ -1,0 +1,1 @@
+"""How points move so that a path's law is kept."""

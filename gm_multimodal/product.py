@@ -1,0 +1,98 @@
+"""Products: named factors, each with its own process, parameterization and clock, and what is given of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.noise import Noise
+from gm_multimodal.parameterizations.base import Parameterization
+from gm_multimodal.processes.base import Process
+from gm_multimodal.schedules import Schedule
+from gm_multimodal.spaces.base import expand_as
+
+State = Mapping[str, Tensor]
+"""Factor name -> points [B, N, *E]; never changed in place."""
+
+
+@final
+@dataclass(frozen=True)
+class Factor:
+    """One factor of the product space, over an axis N of sites.
+
+    Attributes:
+        process: how the sites move.
+        parameterization: how the network's output is read.
+        clock: path time as a function of sampling time.
+        weight: factor of this loss in the sum.
+        centred: True if the joint law of a wholly generated row lives in the subspace of zero mean over the sites.
+    """
+
+    process: Process
+    parameterization: Parameterization
+    clock: Schedule
+    weight: float = 1.0
+    centred: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a process that cannot follow what the parameterization predicts.
+
+        Raises:
+            IncompatibleProcess: naming both.
+        """
+        wanted, got = self.process.follows, self.parameterization.predicts
+        if not issubclass(got, wanted):
+            raise IncompatibleProcess(
+                f"{type(self.process).__name__} follows a {wanted.__name__}, "
+                f"but {type(self.parameterization).__name__} gives a {got.__name__}."
+            )
+
+    def prior(self, known: "Known", name: str, noise: Noise) -> Tensor:
+        """Draw x_0 for every site, [B, N, *E]; projected to zero mean in rows where the factor is wholly generated."""
+        free = known.free(name)
+        x0 = self.process.path.space.prior(tuple(free.shape), noise)
+        if not self.centred:
+            return x0
+        present = known.present
+        mean = (x0 * present[..., None]).sum(-2, keepdim=True) / present.sum(-1)[:, None, None].clamp(min=1)
+        is_whole = (free == present).all(-1)[:, None, None]
+        return torch.where(is_whole, x0 - mean, x0)
+
+
+Product = Mapping[str, Factor]
+"""Factor name -> Factor."""
+
+
+@final
+@dataclass(frozen=True)
+class Known:
+    """What is given: values and a mask per factor. Folding, inverse folding and motifs are nothing else.
+
+    A given site has time 1, its clean value, no loss and no step; sites that are not present (padding) count as given.
+
+    Attributes:
+        values: clean points, [B, N, *E] per factor; read only where the mask is True.
+        mask: True = given, [B, N] per factor.
+        present: True = a real site, [B, N].
+    """
+
+    values: State
+    mask: Mapping[str, Tensor]
+    present: Tensor
+
+    def free(self, name: str) -> Tensor:
+        """Tell which sites of a factor are generated, bool [B, N]."""
+        return ~self.mask[name] & self.present
+
+    def overwrite(self, state: State) -> State:
+        """Return the state with the given values in place."""
+        return {
+            name: torch.where(expand_as(self.free(name), x), x, self.values[name].to(x)) for name, x in state.items()
+        }
+
+    def times(self, times: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return the path times [B, N] with 1 wherever a site is given."""
+        return {name: torch.where(self.free(name), t, torch.ones_like(t)) for name, t in times.items()}

@@ -1,0 +1,105 @@
+"""The only simulation loop."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, final
+
+import torch
+from torch import Tensor
+
+from gm_multimodal.network import Context, Network
+from gm_multimodal.noise import NoiseSource
+from gm_multimodal.objective import means, predict
+from gm_multimodal.parameterizations.base import Prediction
+from gm_multimodal.product import Known, Product, State
+from gm_multimodal.sampling.grids import TimeGrid
+
+PRIOR_STEP = -1
+"""Number of the step whose noise streams draw the prior."""
+
+
+@final
+@dataclass(frozen=True)
+class Step:
+    """One step as observers see it.
+
+    Attributes:
+        number: 0, 1, ...
+        state: before the step.
+        predictions: what the network said of z there.
+        next_state: after the step.
+    """
+
+    number: int
+    state: State
+    predictions: Mapping[str, Prediction]
+    next_state: State
+
+
+class Observer(Protocol):
+    """Sees every step, changes none."""
+
+    def __call__(self, step: Step) -> None:
+        """Take note of a step."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class Sampler:
+    """Simulates the product process from the prior to t = 1, one network call a step.
+
+    Every factor runs on its own clock; all factors move at once from one prediction (arXiv 2410.20587, prop. 4).
+
+    Attributes:
+        grid: sampling times.
+    """
+
+    grid: TimeGrid
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        network: Network,
+        product: Product,
+        known: Known,
+        context: Context,
+        noise: NoiseSource,
+        observers: Sequence[Observer] = (),
+    ) -> State:
+        """Draw a state at t = 1 given what is known.
+
+        Args:
+            network: the network, called under no_grad.
+            product: the factors.
+            known: what is given, and which sites are present.
+            context: what stays the same.
+            noise: streams per step and factor.
+            observers: called after every step, in order.
+
+        Returns:
+            The final state, [B, N, *E] per factor.
+        """
+        state = known.overwrite({k: f.prior(known, k, noise.at(PRIOR_STEP, k)) for k, f in product.items()})
+        grid = self.grid.times()
+        previous: State | None = None
+        for number in range(len(grid) - 1):
+            times = self._times(product, known, grid[number])
+            next_times = self._times(product, known, grid[number + 1])
+            predictions = predict(network, product, state, times, context, previous)
+            moved = {
+                k: f.process.transition(state[k], times[k], next_times[k], predictions[k], noise.at(number, k))
+                for k, f in product.items()
+            }
+            next_state = known.overwrite(moved)
+            for observer in observers:
+                observer(Step(number, state, predictions, next_state))
+            state, previous = next_state, means(predictions)
+        return state
+
+    @staticmethod
+    def _times(product: Product, known: Known, t: Tensor) -> Mapping[str, Tensor]:
+        """Return the path times [B, N] of every factor at sampling time t, in single precision."""
+        shape, device = known.present.shape, known.present.device
+        clocks = {k: f.clock(t).to(device=device, dtype=torch.float32).expand(shape) for k, f in product.items()}
+        return known.times(clocks)

@@ -1,0 +1,1 @@
+"""Where points live: no time, no networks."""
