@@ -1,0 +1,198 @@
+"""The equivariant trunk over sites that carry a frame and a type."""
+
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gm_multimodal.network import Context
+from gm_multimodal.networks.attention import InvariantPointAttention
+from gm_multimodal.networks.frames import (
+    LOCAL_FEATURES,
+    NEIGHBOURS,
+    PAIR_GEOMETRY,
+    PAIR_OFFSETS,
+    Frames,
+    chain_neighbours,
+    local_features,
+    offset_features,
+    pair_features,
+)
+from gm_multimodal.networks.layers import TimeEmbedding, Transition, scaled_init_
+from gm_multimodal.product import State
+from gm_multimodal.spaces.rotations import rotation_exp
+
+FACTORS = ("translations", "rotations", "sequence")
+POOLS = 4
+PADDING_BIAS = -1e9
+
+
+@final
+class PairBiases(nn.Module):
+    """Pair features, once per network call: the attention biases of all layers, and a pooled message per site.
+
+    Args:
+        width: channels of a site.
+        pair_width: channels of a pair.
+        layers: number of layers.
+        heads: attention heads of a layer.
+    """
+
+    def __init__(self, width: int, pair_width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        self.layers, self.heads = layers, heads
+        self.features = nn.Linear(2 * PAIR_GEOMETRY + PAIR_OFFSETS, pair_width, bias=False)
+        self.ends = nn.Linear(width, 2 * pair_width)
+        self.biases = nn.Linear(pair_width, layers * heads + POOLS)
+        self.message = scaled_init_(nn.Linear(POOLS * pair_width, width), 0.3)
+
+    def forward(
+        self, sites: Tensor, frames: Frames, previous: Frames | None, context: Context
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return the biases of every layer, [B, heads, N, N] each, and the messages [B, N, width].
+
+        The first layer is split as W f_ij + W' s_i + W'' s_j, so that nothing of size N x N x 2 width is made.
+        """
+        b, n, _ = sites.shape
+        features = frames.translations.new_zeros(b, 2 * PAIR_GEOMETRY + PAIR_OFFSETS, n, n)
+        pair_features(frames, features[:, :PAIR_GEOMETRY])
+        if previous is not None:
+            pair_features(previous, features[:, PAIR_GEOMETRY : 2 * PAIR_GEOMETRY])
+        features[:, 2 * PAIR_GEOMETRY :] = offset_features(context)
+        first, second = self.ends(sites).mT.chunk(2, 1)
+        pairs = (first[..., :, None] + second[..., None, :]).flatten(2)
+        pairs = functional.relu(torch.baddbmm(pairs, self.features.weight.expand(b, -1, -1), features.flatten(2)))
+        padding = torch.where(context.present, 0.0, PADDING_BIAS).to(sites)[:, None, None, :]
+        logits = torch.baddbmm(self.biases.bias[:, None], self.biases.weight.expand(b, -1, -1), pairs)
+        logits = logits.unflatten(2, (n, n)) + padding
+        # One split: every further slice would cost a full-size copy in the backward pass.
+        *biases, pools = logits.split([self.heads] * self.layers + [POOLS], 1)
+        shares = pools.softmax(-1).permute(0, 2, 1, 3)  # [B, N, POOLS, N]
+        pooled = shares @ pairs.unflatten(2, (n, n)).permute(0, 2, 3, 1)  # [B, N, POOLS, pair_width]
+        return biases, self.message(pooled.flatten(2))
+
+
+@final
+class TrunkLayer(nn.Module):
+    """Look at the chain neighbours, attend, transform, and propose a move of the frame."""
+
+    def __init__(self, width: int, heads: int, transition: int) -> None:
+        super().__init__()
+        self.local = nn.Linear(LOCAL_FEATURES, width)
+        self.attention = InvariantPointAttention(width, heads)
+        self.transition = Transition(width, transition)
+        self.move_norm = nn.LayerNorm(width)
+        self.move = scaled_init_(nn.Linear(width, 6), 0.02)
+
+    def forward(self, sites: Tensor, frames: Frames, neighbours: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the new sites [B, N, width] and a move [B, N, 3 + 3] in the local frame."""
+        sites = sites + self.local(local_features(frames, neighbours))
+        sites = sites + self.attention(sites, frames, bias)
+        sites = sites + self.transition(sites)
+        return sites, self.move(self.move_norm(sites))
+
+
+@final
+class ResidueTrunk(nn.Module):
+    """SE(3)-equivariant network on frames and types: invariant features, geometry only through local frames.
+
+    Every layer moves an estimate of the clean frames, which starts at x_t and is scaled by the time that remains:
+    x_hat = x_t + (1 - t) sum R_hat u and R_hat = R_t exp((1 - tau) sum w). A given frame (time 1) therefore stays
+    exactly where it is.
+
+    Args:
+        width: channels of a site.
+        heads: attention heads.
+        layers: number of layers.
+        pair_width: channels of a pair.
+        transition: hidden channels of the transitions over channels.
+        types: number of types that data can take; the mask is `types`.
+    """
+
+    def __init__(
+        self,
+        width: int = 192,
+        heads: int = 8,
+        layers: int = 6,
+        pair_width: int = 48,
+        transition: int = 3,
+        types: int = 20,
+    ) -> None:
+        super().__init__()
+        self.types = types
+        self.time = TimeEmbedding(len(FACTORS))
+        fed_back = 1 + types + 3 + 9 + LOCAL_FEATURES
+        self.embed = nn.Linear(types + 1 + self.time.width + len(NEIGHBOURS) + LOCAL_FEATURES + fed_back, width)
+        self.pairs = PairBiases(width, pair_width, layers, heads)
+        self.layers = nn.ModuleList(TrunkLayer(width, heads, transition) for _ in range(layers))
+        self.head_norm = nn.LayerNorm(width)
+        self.log_scale = scaled_init_(nn.Linear(width, 1), 0.1)
+        self.types_head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, types))
+
+    def forward(
+        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+    ) -> Mapping[str, Tensor]:
+        """Return what the three factors' parameterizations read.
+
+        Args:
+            state: translations [B, N, 3] (nm), rotations [B, N, 3, 3], sequence int64 [B, N].
+            times: path time of every site, [B, N] per factor.
+            context: chain positions and padding.
+            previous: means of the last prediction: translations, rotations, and type probabilities [B, N, types].
+
+        Returns:
+            translations: endpoint in the frame of the input, [B, N, 3] (nm); rotations: mean of the scaled tangent in
+            the frame of R_t and its log scale, [B, N, 4]; sequence: logits, [B, N, types].
+        """
+        start = Frames(state["translations"], state["rotations"])
+        fed_back = None if previous is None else Frames(previous["translations"], previous["rotations"])
+        neighbours = chain_neighbours(context).to(start.translations)
+        sites = self._embed(state, times, start, previous, fed_back, neighbours)
+        biases, message = self.pairs(sites, start, fed_back, context)
+        sites = sites + message
+        remaining = 1 - times["translations"][..., None], 1 - times["rotations"][..., None]
+        frames, tangent = start, torch.zeros_like(start.translations)
+        for layer, bias in zip(self.layers, biases, strict=True):
+            sites, move = layer(sites, frames, neighbours, bias)
+            shift = (frames.rotations @ move[..., :3, None]).squeeze(-1)
+            tangent = tangent + move[..., 3:]
+            frames = Frames(
+                frames.translations + remaining[0] * shift, start.rotations @ rotation_exp(remaining[1] * tangent)
+            )
+        sites = self.head_norm(sites)
+        return {
+            "translations": frames.translations,
+            "rotations": torch.cat([tangent, self.log_scale(sites)], -1),
+            "sequence": self.types_head(sites),
+        }
+
+    def _embed(
+        self,
+        state: State,
+        times: Mapping[str, Tensor],
+        start: Frames,
+        previous: State | None,
+        fed_back: Frames | None,
+        neighbours: Tensor,
+    ) -> Tensor:
+        """Embed everything that is known of a site alone, [B, N, width]."""
+        x = start.translations
+        known = [
+            functional.one_hot(state["sequence"], self.types + 1).to(x),
+            self.time(torch.stack([times[name] for name in FACTORS], -1)),
+            neighbours,
+            local_features(start, neighbours),
+        ]
+        if previous is None or fed_back is None:
+            known.append(x.new_zeros(*x.shape[:2], 1 + self.types + 3 + 9 + LOCAL_FEATURES))
+        else:
+            known += [
+                x.new_ones(*x.shape[:2], 1),
+                previous["sequence"],
+                start.to_local(fed_back.translations),
+                (start.rotations.mT @ fed_back.rotations).flatten(-2),
+                local_features(fed_back, neighbours),
+            ]
+        return self.embed(torch.cat(known, -1))
