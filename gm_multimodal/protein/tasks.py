@@ -1,0 +1,116 @@
+"""Tasks as masks: what is given and what is generated, in training and in sampling."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from gm_multimodal.network import Context
+from gm_multimodal.noise import Noise
+from gm_multimodal.product import Known, Product
+from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, ProteinBatch, single_chain
+
+STRUCTURE = (TRANSLATIONS, ROTATIONS)
+
+
+def codesign(batch: int, length: int, product: Product, device: torch.device) -> tuple[Known, Context]:
+    """Return the task of designing `batch` chains of `length` residues from nothing."""
+    present = torch.ones(batch, length, dtype=torch.bool, device=device)
+    values = {
+        name: torch.zeros(
+            (batch, length, *factor.process.path.space.event_shape),
+            dtype=torch.int64 if name == SEQUENCE else torch.float32,
+            device=device,
+        )
+        for name, factor in product.items()
+    }
+    return Known(values, {name: ~present for name in product}, present), single_chain(present)
+
+
+def place_origin(known: Known) -> Known:
+    """Move every row so that the origin is the centroid of its given CA atoms, or of all residues if none is given."""
+    given = known.mask[TRANSLATIONS] & known.present
+    weight = torch.where(given.any(-1, keepdim=True), given, known.present)[..., None]
+    x = known.values[TRANSLATIONS]
+    centroid = (x * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
+    moved = torch.where(known.present[..., None], x - centroid, x)
+    return Known({**known.values, TRANSLATIONS: moved}, known.mask, known.present)
+
+
+@final
+@dataclass(frozen=True)
+class Curriculum:
+    """Draws the tasks and times of training, so that sampling meets nothing that training did not show.
+
+    A row is on the sampling curve (one time, every factor on its own clock, with jitter), a folding task, an inverse
+    folding task, or has a sequence time independent of the structure's. Independently, a random subset of residues and
+    factors is given in some rows.
+
+    Attributes:
+        folding: share of rows whose sequence is given.
+        inverse_folding: share of rows whose structure is given.
+        independent: share of rows with independent times; the rest is on the curve.
+        given: share of all rows in which a random subset is given.
+        jitter: standard deviation of log gamma, where a factor's sampling time is s^gamma.
+    """
+
+    folding: float = 0.1
+    inverse_folding: float = 0.1
+    independent: float = 0.3
+    given: float = 0.2
+    jitter: float = 0.25
+
+    def draw(self, batch: ProteinBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
+        """Return what is given (with all clean values, origin in place) and the path times [B, N] of every factor."""
+        present = batch.context.present
+        rows = present.shape[0]
+        kind = noise.uniform((rows, 1))
+        folds = kind < self.folding
+        inverse = ~folds & (kind < self.folding + self.inverse_folding)
+        independent = ~folds & ~inverse & (kind < self.folding + self.inverse_folding + self.independent)
+        mask = {name: torch.zeros_like(present) for name in product}
+        subset = random_subset(present, noise) & (noise.uniform((rows, 1)) < self.given)
+        for name, takes_part in zip(product, random_factors(rows, len(product), noise), strict=True):
+            mask[name] = subset & takes_part
+        mask[SEQUENCE] = mask[SEQUENCE] | folds
+        for name in STRUCTURE:
+            mask[name] = mask[name] | inverse
+        s, other = noise.uniform((rows, 1)), noise.uniform((rows, 1))
+        times = {}
+        for name, factor in product.items():
+            base = torch.where(independent, other, s) if name == SEQUENCE else s
+            jittered = base ** torch.exp(self.jitter * noise.normal((rows, 1)))
+            times[name] = factor.clock(jittered).expand(present.shape)
+        return place_origin(Known(batch.state, mask, present)), times
+
+
+def on_curve(
+    batch: ProteinBatch, product: Product, s: Tensor, given: tuple[str, ...] = ()
+) -> tuple[Known, Mapping[str, Tensor]]:
+    """Return the task of validation: everything at sampling time s [B], except the factors that are `given`."""
+    present = batch.context.present
+    mask = {name: torch.full_like(present, name in given) for name in product}
+    times = {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
+    return place_origin(Known(batch.state, mask, present)), times
+
+
+def random_subset(present: Tensor, noise: Noise, segments: int = 3) -> Tensor:
+    """Draw one to `segments` random segments of each row, together at most about 60 % of its length; bool [B, N]."""
+    rows, sites = present.shape
+    length = present.sum(-1, keepdim=True)
+    position = torch.arange(sites, device=present.device)
+    chosen = torch.zeros_like(present)
+    for k in range(segments):
+        size = 1 + noise.uniform((rows, 1)) * (0.2 * length)
+        start = noise.uniform((rows, 1)) * (length - size)
+        takes_part = noise.uniform((rows, 1)) < 1 / (k + 1)
+        chosen |= (position >= start) & (position < start + size) & takes_part
+    return chosen & present
+
+
+def random_factors(rows: int, factors: int, noise: Noise) -> list[Tensor]:
+    """Draw which factors a given subset covers: all of them in half of the rows, a fair coin each in the others."""
+    everything = noise.uniform((rows, 1)) < 0.5
+    return [everything | (noise.uniform((rows, 1)) < 0.5) for _ in range(factors)]
