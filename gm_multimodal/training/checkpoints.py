@@ -1,0 +1,135 @@
+"""Released checkpoints: safetensors weights with the complete configuration and provenance in their metadata."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from gm_multimodal import __version__
+from gm_multimodal.errors import CheckpointError
+from gm_multimodal.product import Factor
+from gm_multimodal.training.build import build_network, build_product
+
+SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints"
+SUFFIX = ".safetensors"
+
+
+@final
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network ready to sample, with all that is needed to say what it is.
+
+    Attributes:
+        network: in evaluation mode, single precision, on the CPU.
+        product: the factors, with the processes that were asked for.
+        config: the complete configuration, nodes `network` and `product`.
+        metadata: version, provenance of the training, as written.
+        digest: first 16 hexadecimal digits of the file's SHA-256.
+        length_range: shortest and longest chain of the training (residues).
+    """
+
+    network: nn.Module
+    product: Mapping[str, Factor]
+    config: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    digest: str
+    length_range: tuple[int, int]
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the checkpoints that come with the package."""
+    return sorted(file.stem for file in SHIPPED.glob(f"*{SUFFIX}"))
+
+
+def resolve(name_or_path: str) -> Path:
+    """Return the file of a shipped name or of a path; a path wins only if it looks like one.
+
+    Raises:
+        CheckpointError: naming what came, the shipped names, and what to do.
+    """
+    shipped = SHIPPED / f"{name_or_path}{SUFFIX}"
+    if name_or_path in shipped_names():
+        return shipped
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    names = ", ".join(shipped_names()) or "none"
+    raise CheckpointError(
+        f"checkpoint={name_or_path} is neither a file nor a shipped checkpoint (shipped: {names}). "
+        f"Give one of these names or the path of a {SUFFIX} file, such as `gm-multimodal train` writes."
+    )
+
+
+def load_checkpoint(path: Path, processes: Mapping[str, Any] | None = None) -> Checkpoint:
+    """Load a released checkpoint.
+
+    Args:
+        path: the file.
+        processes: processes per factor in place of those it was saved with.
+
+    Raises:
+        CheckpointError: if the file is truncated, is not one of ours, or its weights do not fit its configuration.
+    """
+    config, metadata, weights = _read(path)
+    network = build_network(config["network"])
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise CheckpointError(
+            f"checkpoint {path}: its weights do not fit its configuration ({first[0].strip()}). "
+            f"It was written by version {metadata.get('version')}; this is {__version__}."
+        ) from error
+    network.eval().requires_grad_(False)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    shortest, longest = metadata["provenance"]["length_range"]
+    product = build_product(config["product"], processes)
+    return Checkpoint(network, product, config, metadata, digest, (shortest, longest))
+
+
+def save_checkpoint(
+    path: Path, weights: Mapping[str, torch.Tensor], config: Mapping[str, Any], provenance: Mapping[str, Any]
+) -> None:
+    """Write a released checkpoint in bfloat16, atomically.
+
+    Args:
+        path: the file, `.safetensors`.
+        weights: state dictionary of the network.
+        config: complete configuration, nodes `network` and `product`.
+        provenance: what the training was: data, steps, samples, losses; must hold `length_range`.
+    """
+    assert "length_range" in provenance
+    metadata = {"version": __version__, "config": json.dumps(config), "provenance": json.dumps(provenance)}
+    data = save({name: tensor.detach().cpu().to(torch.bfloat16) for name, tensor in weights.items()}, metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.Tensor]]:
+    """Return configuration, metadata and weights of a file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            raw = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} cannot be read ({error}). It is truncated or not a {SUFFIX} file: copy it again."
+        ) from error
+    try:
+        config, provenance = json.loads(raw["config"]), json.loads(raw["provenance"])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} is a {SUFFIX} file without our metadata. Give one that `gm-multimodal train` wrote."
+        ) from error
+    return config, {"version": raw.get("version", "unknown"), "provenance": provenance}, weights

@@ -1,0 +1,127 @@
+"""The training step: joint generator-matching loss, auxiliary losses, optimiser."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from gm_multimodal.noise import SharedNoise
+from gm_multimodal.objective import Matching, matching_loss
+from gm_multimodal.product import Factor, Known
+from gm_multimodal.protein.auxiliary import BackboneLosses
+from gm_multimodal.protein.batch import ProteinBatch
+from gm_multimodal.protein.tasks import Curriculum, on_curve
+
+_VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
+
+
+@final
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW with a linear warm-up, a constant plateau and a final decay to zero along a cosine.
+
+    Attributes:
+        learning_rate: plateau.
+        weight_decay: of matrices; vectors are not decayed.
+        warmup_steps: length of the warm-up.
+        decay_share: share of all steps that the final decay takes.
+    """
+
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 200
+    decay_share: float = 0.4
+
+    def factor(self, step: int, total: int) -> float:
+        """Return the learning rate over its plateau at `step` of `total`."""
+        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        decay = max(1.0, self.decay_share * total)
+        done = min(1.0, max(0.0, (step - (total - decay)) / decay))
+        return rise * 0.5 * (1 + math.cos(math.pi * done))
+
+
+@final
+class DesignModule(lightning.LightningModule):
+    """A network under the joint loss.
+
+    Args:
+        network: the network.
+        product: the factors.
+        curriculum: how tasks and times are drawn.
+        auxiliary: losses on the predicted backbone.
+        optimisation: optimiser and schedule.
+        self_conditioning: share of steps that feed back a first prediction.
+        seed: with step and rank, determines every draw.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        product: Mapping[str, Factor],
+        curriculum: Curriculum,
+        auxiliary: BackboneLosses,
+        optimisation: Optimisation,
+        self_conditioning: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network, self.product = network, product
+        self.curriculum, self.auxiliary, self.optimisation = curriculum, auxiliary, optimisation
+        self.self_conditioning, self.seed = self_conditioning, seed
+
+    def training_step(self, batch: ProteinBatch, number: int) -> Tensor:
+        """Return the loss of one batch."""
+        noise = self._noise(self.global_step, self.global_rank)
+        known, times = self.curriculum.draw(batch, self.product, noise)
+        # The same on every rank, so that ranks do not wait for the one with two calls.
+        feeds_back = float(self._noise(self.global_step, -1).uniform((1,))) < self.self_conditioning
+        matching = self._match(known, times, batch, noise, feeds_back)
+        auxiliary, parts = self.auxiliary(matching, known)
+        loss = matching.total + auxiliary
+        logged = {f"train/{name}": part for name, part in {**matching.parts, **parts, "loss": loss}.items()}
+        self.log_dict({name: part.detach() for name, part in logged.items()}, batch_size=len(known.present))
+        self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(known.present))
+        return loss
+
+    def validation_step(self, batch: ProteinBatch, number: int) -> None:
+        """Log the loss of every factor on the sampling curve, and of inverse folding, with the same draws each time."""
+        rows = len(batch.context.present)
+        parts: dict[str, list[Tensor]] = {}
+        for k, s in enumerate(_VALIDATION_TIMES):
+            noise = self._noise(number, k)
+            known, times = on_curve(batch, self.product, torch.full((rows,), s, device=self.device))
+            matching = self._match(known, times, batch, noise, feeds_back=True)
+            for name, part in matching.parts.items():
+                parts.setdefault(name, []).append(part)
+        start = torch.zeros(rows, device=self.device)
+        known, times = on_curve(batch, self.product, start, given=("translations", "rotations"))
+        inverse = self._match(known, times, batch, self._noise(number, -2), feeds_back=False)
+        losses = {f"validation/{name}": torch.stack(values).mean() for name, values in parts.items()}
+        losses["validation/inverse_folding"] = inverse.parts["sequence"]
+        self.log_dict(losses, batch_size=rows, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW and its schedule."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.optimisation.weight_decay},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.optimisation.learning_rate, betas=(0.9, 0.99), fused=True)
+        total = int(self.trainer.estimated_stepping_batches)
+        schedule = LambdaLR(optimizer, lambda step: self.optimisation.factor(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _match(
+        self, known: Known, times: Mapping[str, Tensor], batch: ProteinBatch, noise: SharedNoise, feeds_back: bool
+    ) -> Matching:
+        return matching_loss(self.network, self.product, known, times, batch.context, noise, self_condition=feeds_back)
+
+    def _noise(self, step: int, stream: int) -> SharedNoise:
+        """Return the draws of one step and stream: resuming repeats nothing and skips nothing."""
+        return SharedNoise.keyed(self.seed, step, stream, device=self.device)
