@@ -49,8 +49,11 @@ def launch(command: str, schema: type, function: str, arguments: Sequence[str]) 
     check_names(overrides, offered)
     codes = [0]
     launcher = os.getpid()
+    typed = sys.argv
 
     def task(composed: DictConfig) -> None:
+        # Lightning starts the other processes of a training with the command line that it finds.
+        sys.argv = typed
         try:
             config = _job_config(checked(composed, schema, offered))
             _load(function)(config)
