@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gm_multimodal.networks.frames import Frames
-from gm_multimodal.networks.layers import scaled_init_
+from gm_multimodal.networks.layers import in_full_precision, scaled_init_
 
 
 @final
@@ -51,12 +51,9 @@ class InvariantPointAttention(nn.Module):
         Returns:
             [B, N, width].
         """
-        projected = self.project(self.norm(sites))
-        # Distances need single precision: bfloat16 moves attention rows by up to 0.14.
-        with torch.autocast(sites.device.type, enabled=False):
-            attended = self._attend(projected.to(frames.translations.dtype), frames, bias)
-        return self.gather(attended)
+        return self.gather(self._attend(self.project(self.norm(sites)).to(frames.translations), frames, bias))
 
+    @in_full_precision
     def _attend(self, projected: Tensor, frames: Frames, bias: Tensor) -> Tensor:
         b, n, _ = projected.shape
         heads, points = self.heads, self.points

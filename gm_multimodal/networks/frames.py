@@ -12,6 +12,7 @@ from e3nn import o3
 from torch import Tensor
 
 from gm_multimodal.network import Context
+from gm_multimodal.networks.layers import in_full_precision
 
 NEIGHBOURS = (-2, -1, 1, 2)
 """Offsets along the chain whose frames a site sees directly."""
@@ -35,6 +36,7 @@ class Frames:
     translations: Tensor
     rotations: Tensor
 
+    @in_full_precision
     def to_local(self, y: Tensor) -> Tensor:
         """Return R_i^T (y_i - x_i) for points y [B, N, 3]."""
         return (self.rotations.mT @ (y - self.translations)[..., None]).squeeze(-1)
@@ -49,6 +51,7 @@ def chain_neighbours(context: Context) -> Tensor:
     return torch.stack(exists, -1).to(torch.float32)
 
 
+@in_full_precision
 def local_features(frames: Frames, neighbours: Tensor) -> Tensor:
     """Describe the frames of the chain neighbours as seen from every site.
 
@@ -97,6 +100,7 @@ def offset_features(context: Context) -> Tensor:
 
 
 @torch.no_grad()
+@in_full_precision
 def pair_features(frames: Frames, out: Tensor) -> None:
     """Describe frame j as seen from frame i; written to `out` [B, PAIR_GEOMETRY, N, N] in place.
 

@@ -20,13 +20,24 @@ from gm_multimodal.networks.frames import (
     offset_features,
     pair_features,
 )
-from gm_multimodal.networks.layers import TimeEmbedding, Transition, scaled_init_
+from gm_multimodal.networks.layers import TimeEmbedding, Transition, in_full_precision, scaled_init_
 from gm_multimodal.product import State
 from gm_multimodal.spaces.rotations import rotation_exp
 
 FACTORS = ("translations", "rotations", "sequence")
 POOLS = 4
 PADDING_BIAS = -1e9
+
+
+@in_full_precision
+def _moved(
+    start: Frames, frames: Frames, tangent: Tensor, move: Tensor, remaining: tuple[Tensor, Tensor]
+) -> tuple[Frames, Tensor]:
+    """Shift the origins within the moved frames, and turn the start by the sum of all turns so far."""
+    shift = (frames.rotations @ move[..., :3, None]).squeeze(-1)
+    tangent = tangent + move[..., 3:]
+    rotations = start.rotations @ rotation_exp(remaining[1] * tangent)
+    return Frames(frames.translations + remaining[0] * shift, rotations), tangent
 
 
 @final
@@ -155,12 +166,8 @@ class ResidueTrunk(nn.Module):
         remaining = 1 - times["translations"][..., None], 1 - times["rotations"][..., None]
         frames, tangent = start, torch.zeros_like(start.translations)
         for layer, bias in zip(self.layers, biases, strict=True):
-            sites, move = layer(sites, frames, neighbours, bias)
-            shift = (frames.rotations @ move[..., :3, None]).squeeze(-1)
-            tangent = tangent + move[..., 3:]
-            frames = Frames(
-                frames.translations + remaining[0] * shift, start.rotations @ rotation_exp(remaining[1] * tangent)
-            )
+            sites, move = layer(sites, frames, neighbours, bias.to(start.translations))
+            frames, tangent = _moved(start, frames, tangent, move.to(tangent), remaining)
         sites = self.head_norm(sites)
         return {
             "translations": frames.translations,
