@@ -1,6 +1,7 @@
 """The closed configuration: YAML and overrides merged into a command's schema; what does not fit is one clear line."""
 
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
@@ -11,7 +12,7 @@ from gm_multimodal.errors import UserInputError
 
 Schema = TypeVar("Schema")
 
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 
 
 def checked(config: DictConfig, schema: type[Schema], command: Command) -> Schema:
@@ -28,7 +29,8 @@ def checked(config: DictConfig, schema: type[Schema], command: Command) -> Schem
     hints = get_type_hints(schema)
     for key, value in config.items_ex(resolve=False):
         # OmegaConf would cut 80.5 down to 80.
-        if isinstance(value, float) and hints.get(str(key)) is int and not value.is_integer():
+        wanted = _members(hints.get(str(key)))
+        if isinstance(value, float) and int in wanted and float not in wanted:
             raise UserInputError(_wrong_type(str(key), value, hints, command))
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), config)
@@ -47,8 +49,13 @@ def checked(config: DictConfig, schema: type[Schema], command: Command) -> Schem
 
 
 def _wrong_type(key: str, value: object, hints: dict[str, Any], command: Command) -> str:
-    wanted = _KINDS.get(hints.get(key, object), "of that kind")
+    wanted = " or ".join(_KINDS[kind] for kind in _members(hints.get(key)) if kind in _KINDS) or "of the kind wanted"
     shown = "null" if value is None else value
     default = next((option.default for option in command.options if option.key == key), "")
     example = f": give for example {key}={default}" if default else ""
     return f"{key}={shown} is not {wanted}{example}."
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """Return the alternatives of a union type, or the type alone."""
+    return get_args(hint) or (hint,)

@@ -107,7 +107,9 @@ def _blocks(
     network = checkpoint.network.to(device).eval()
     # A log file gets a line now and then, a terminal a lively bar.
     interval = 0.2 if sys.stderr.isatty() else 30.0
-    with tqdm(total=len(numbers) * config.steps, desc="design", unit="call", mininterval=interval) as bar:
+    with tqdm(
+        total=len(numbers) * config.steps, desc="design", unit="call", mininterval=interval, disable=not numbers
+    ) as bar:
         for number in numbers:
             start = time.perf_counter()
             designs = sample_block(

@@ -42,10 +42,11 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
 def summary(folder: Path, rows: Sequence[Row], computed: int, on_disk: int) -> str:
     """Return the closing lines of a run: where the designs are, their means, and what to do next."""
     further = f"; {on_disk - len(rows)} more were there and stay" if on_disk > len(rows) else ""
+    plural = "s" if len(rows) > 1 else ""
     means = [f"{name} {_mean(rows, column):.2f}" for column, name in _SHOWN.items()]
     return "\n".join(
         [
-            f"{len(rows)} designs in {folder} ({computed} computed now{further})",
+            f"{len(rows)} design{plural} in {folder} ({computed} computed now{further})",
             f"mean: {', '.join(means)}",
             f"next: open {folder / rows[0]['file']} in a structure viewer, compare them in {folder / 'designs.csv'}, "
             f"or ask for more with num_designs={2 * len(rows)}",

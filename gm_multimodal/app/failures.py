@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.errors import IncompatibleProcess, UserInputError
 
 TRACEBACK = "GM_MULTIMODAL_TRACEBACK"
 INTERRUPTED = 130
@@ -24,9 +24,10 @@ def report_failure(error: BaseException, command: str = "") -> int:
         traceback.print_exception(error)
     program = f"gm-multimodal {command}".strip()
     if isinstance(error, KeyboardInterrupt):
-        print(f"{program}: {error or 'interrupted'}", file=sys.stderr)
+        print(f"{program}: {str(error) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
-    if isinstance(error, UserInputError):
+    # A process that does not fit was chosen on the command line, or in a config group that the user wrote.
+    if isinstance(error, UserInputError | IncompatibleProcess):
         print(f"{program}: error: {error}", file=sys.stderr)
         return 2
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

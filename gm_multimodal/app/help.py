@@ -13,6 +13,8 @@ _HYDRA_FLAGS = (
     ("--info", "print what Hydra knows; --hydra-help lists its other flags"),
 )
 
+_REQUIRED = "???"  # Hydra's mark of a value without default
+
 
 def overview(commands: Sequence[str]) -> str:
     """Return the page of `gm-multimodal --help`."""
@@ -34,7 +36,7 @@ def command_page(name: str) -> str:
     """Return the page of `gm-multimodal NAME --help`."""
     command = read_command(name)
     lines = [command.summary, "", f"usage: gm-multimodal {name} [OPTION=VALUE ...]", "", "options, with defaults:"]
-    lines += _table((f"{option.key}={option.default}", option.help) for option in command.options)
+    lines += _table(_row(option) for option in command.options)
     if command.groups:
         lines += ["", "config groups, with defaults, and what the default choice offers:"]
         for group in command.groups:
@@ -47,13 +49,19 @@ def command_page(name: str) -> str:
 def _group_rows(group: Option) -> list[tuple[str, str]]:
     others = [choice for choice in group.choices if choice != group.default]
     choices = f" (or {', '.join(others)})" if others else ""
-    inner = [(f"  {option.key}={option.default}", option.help) for option in group_options(group)]
+    inner = [(f"  {left}", right) for left, right in map(_row, group_options(group))]
     return [(f"{group.key}={group.default}", group.help + choices), *inner]
+
+
+def _row(option: Option) -> tuple[str, str]:
+    if option.default == _REQUIRED:
+        return f"{option.key}=VALUE", f"{option.help} (required)"
+    return f"{option.key}={option.default}", option.help
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
     """Set two columns; help texts wrap under themselves, and start on a line of their own after a long left side."""
-    column, width = 34, max(shutil.get_terminal_size((120, 24)).columns, 60)
+    column, width = 40, max(shutil.get_terminal_size((120, 24)).columns, 60)
     lines = []
     for left, right in rows:
         first, *rest = textwrap.wrap(right, width - column) or [""]

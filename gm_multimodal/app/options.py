@@ -50,9 +50,9 @@ def read_command(name: str) -> Command:
     """Read the summary, options and config groups of one command from `configs/<name>.yaml`."""
     file = config_directory() / f"{name}.yaml"
     lines = file.read_text(encoding="utf-8").splitlines()
-    options = [Option(**match.groupdict()) for match in _matches(_OPTION, lines)]
+    options = [Option(match["key"], match["default"], match["help"]) for match in _matches(_OPTION, lines)]
     groups = [
-        Option(**match.groupdict(), choices=_choices(config_directory() / match["key"]))
+        Option(match["key"], match["default"], match["help"], _choices(config_directory() / match["key"]))
         for match in _matches(_GROUP, lines)
     ]
     return Command(name, lines[0].removeprefix("# "), tuple(options), tuple(groups))

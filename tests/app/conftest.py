@@ -1,0 +1,91 @@
+"""A command line in this process, a sampler that costs nothing, and a real checkpoint that is as small as they come."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gm_multimodal.app.cli import main
+
+TINY = ("network=small", "network.width=16", "network.heads=2", "network.layers=1", "network.pair_width=8")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capfd) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line in an empty folder; returns exit code, standard output, standard error."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory) -> Path:
+    """An untrained network of a few thousand weights, saved as `train` would."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from gm_multimodal.app.options import config_directory
+    from gm_multimodal.training.build import build_network
+    from gm_multimodal.training.checkpoints import save_checkpoint
+
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        config = compose("train", overrides=["data=unused", *TINY])
+    sections = OmegaConf.to_container(config, resolve=True)
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    torch.manual_seed(0)
+    network = build_network(sections["network"])
+    parts = {key: sections[key] for key in ("network", "product")}
+    save_checkpoint(path, network.state_dict(), parts, {"length_range": [20, 30], "data": "none"})
+    return path
+
+
+class FakeSampler:
+    """Draws designs from numpy alone, counts its calls, and can be told to fail at one of them."""
+
+    def __init__(self) -> None:
+        self.blocks: list[list[int]] = []
+        self.fail_at: int | None = None
+        self.failure: BaseException = KeyboardInterrupt()
+
+    def __call__(self, network, product, *, length, indices, seed, grid, device, record_trajectory, progress):
+        from gm_multimodal.protein.design import Design, Trajectory
+
+        if len(self.blocks) == self.fail_at:
+            raise self.failure
+        self.blocks.append(list(indices))
+        designs = []
+        for index in indices:
+            rng = np.random.default_rng([seed, index, length])
+            coordinates = (10 * rng.normal(size=(length, 4, 3))).astype(np.float32)
+            tokens = rng.integers(0, 20, length)
+            steps = (np.stack([coordinates, coordinates]), np.stack([np.full(length, 20), tokens]))
+            trajectory = Trajectory(*steps) if record_trajectory else None
+            designs.append(Design(index, coordinates, tokens, rng.random(length), trajectory))
+        return designs
+
+
+@pytest.fixture
+def sampler(monkeypatch) -> FakeSampler:
+    """Replace checkpoint and sampler of `design` by ones that cost nothing."""
+    from gm_multimodal.app import design as command
+    from gm_multimodal.training.checkpoints import Checkpoint
+
+    fake = FakeSampler()
+    digests = {"base": "0" * 16, "other": "1" * 16}
+    monkeypatch.setattr(command, "sample_block", fake)
+    monkeypatch.setattr(command, "resolve", lambda name: name)
+    monkeypatch.setattr(
+        command,
+        "load_checkpoint",
+        lambda path, processes: Checkpoint(torch.nn.Identity(), {}, {}, {}, digests.get(path, "2" * 16), (20, 40)),
+    )
+    return fake

@@ -1,0 +1,98 @@
+"""Imports go downwards only, outside libraries have their places, and files and functions stay small."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "gm_multimodal"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Lowest first; parts on one line know nothing of each other. Sampling reads networks the way the objective does.
+LAYERS = (
+    ("errors", "noise"),
+    ("spaces",),
+    ("schedules",),
+    ("paths",),
+    ("parameterizations",),
+    ("processes",),
+    ("product",),
+    ("network",),
+    ("objective",),
+    ("sampling",),
+    ("networks",),
+    ("protein",),
+    ("training",),
+    ("app",),
+    ("__main__",),
+)
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+
+# Library -> where it may be imported, by path within the package.
+PLACES = {
+    "hydra": ("app/", "training/"),
+    "omegaconf": ("app/", "training/"),
+    "lightning": ("training/",),
+    "pandas": ("training/", "protein/dataset.py"),
+    "pyarrow": ("training/", "protein/dataset.py"),
+    "biotite": ("protein/",),
+    "e3nn": ("spaces/", "networks/"),
+    "tqdm": ("app/",),
+}
+
+
+def name(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix()
+
+
+def part(file: Path) -> str:
+    return name(file).split("/")[0].removesuffix(".py")
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The full names of all modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(file)}: relative import"
+            assert all(alias.name != "*" for alias in node.names), f"{name(file)}: star import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_part_has_a_layer():
+    assert {part(file) for file in FILES} - {"__init__"} <= set(RANK)
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_imports_go_downwards(file):
+    own = part(file)
+    inside = [module.split(".")[1] for module in imported(file) if module.startswith("gm_multimodal.")]
+    parts = {module for module in inside if module in RANK and module != own}
+    if own == "__init__":
+        assert not parts, "the package itself imports nothing"
+    else:
+        assert not (upward := {other for other in parts if RANK[other] >= RANK[own]}), upward
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_libraries_stay_in_their_places(file):
+    for library in {module.split(".")[0] for module in imported(file)} & set(PLACES):
+        assert name(file).startswith(PLACES[library]), f"{library} belongs into {PLACES[library]}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_files_and_functions_are_small(file):
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 60, f"{node.name} is {node.end_lineno - node.lineno + 1} lines long"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=name)
+def test_package_files_only_export(file):
+    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
+    assert all(isinstance(node, allowed) for node in ast.parse(file.read_text(encoding="utf-8")).body)
