@@ -4,10 +4,9 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
 
 from gm_multimodal import __version__
+from gm_multimodal.app.commands import COMMANDS
 from gm_multimodal.app.failures import report_failure
 from gm_multimodal.app.help import command_page, overview
 from gm_multimodal.errors import UserInputError
@@ -18,21 +17,6 @@ _ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",
     # cuBLAS repeats its results only with a fixed workspace; it reads this once, when CUDA starts.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where a command's schema and function are, as "module:name"; imported only when the command runs."""
-
-    schema: str
-    function: str
-
-
-COMMANDS = {
-    "design": Entry("gm_multimodal.app.schemas.design:DesignConfig", "gm_multimodal.app.design:design"),
-    "train": Entry("gm_multimodal.app.schemas.train:TrainConfig", "gm_multimodal.app.train:train"),
-    "doctor": Entry("gm_multimodal.app.schemas.doctor:DoctorConfig", "gm_multimodal.app.doctor:doctor"),
 }
 
 
@@ -65,6 +49,4 @@ def _dispatch(given: list[str]) -> int:
         return 0
     from gm_multimodal.app.launch import launch
 
-    entry = COMMANDS[command]
-    module, _, name = entry.schema.partition(":")
-    return launch(command, getattr(import_module(module), name), entry.function, arguments)
+    return launch(command, COMMANDS[command], arguments)

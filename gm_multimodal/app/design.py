@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gm_multimodal import __version__
 from gm_multimodal.app.design_table import summary, table_row
 from gm_multimodal.app.devices import resolve_device, set_threads
-from gm_multimodal.app.run_folder import Row, RunFolder, design_id, open_run_folder, writing
+from gm_multimodal.app.run_folder import Row, RunFolder, design_id, writing
 from gm_multimodal.app.schemas.design import DesignConfig
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.design import Design, sample_block
@@ -57,7 +57,8 @@ def design(config: DesignConfig) -> DesignReport:
     processes = {name: OmegaConf.create(settings) for name, settings in config.process.items()}
     checkpoint = load_checkpoint(resolve(config.checkpoint), processes=processes)
     _warn_of_length(config, checkpoint)
-    folder = open_run_folder(Path(config.out), _configuration(config, device, threads), _made_with(checkpoint))
+    folder = RunFolder(Path(config.out), f".{config.format}", config.trajectories)
+    folder.open(_configuration(config, device, threads), _made_with(checkpoint))
     rows = folder.done()
     missing = [index for index in range(config.num_designs) if index not in rows]
     try:

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from gm_multimodal.app.commands import Entry
 from gm_multimodal.app.config import checked
 from gm_multimodal.app.failures import report_failure
 from gm_multimodal.app.options import Command, config_directory, read_command
@@ -26,7 +27,7 @@ from gm_multimodal.app.schemas.checks import literal_keys
 from gm_multimodal.errors import UserInputError
 
 
-def launch(command: str, schema: type, function: str, arguments: Sequence[str]) -> int:
+def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
     """Compose the configuration of a command, check it against its schema and call the command's function.
 
     The function is imported after the check, so that a mistyped value does not wait for torch. In a multirun every
@@ -34,8 +35,7 @@ def launch(command: str, schema: type, function: str, arguments: Sequence[str]) 
 
     Args:
         command: name of the command and of its YAML file.
-        schema: dataclass of its configuration.
-        function: "module:name" of what takes an instance of the schema.
+        entry: where the schema of its configuration and its function are.
         arguments: the command line after the command's name.
 
     Returns:
@@ -44,7 +44,7 @@ def launch(command: str, schema: type, function: str, arguments: Sequence[str]) 
     Raises:
         UserInputError: Hydra could not compose what was asked for.
     """
-    offered = read_command(command)
+    offered, schema = read_command(command), load(entry.schema)
     flags, overrides = split_arguments(arguments)
     check_names(overrides, offered)
     codes = [0]
@@ -56,7 +56,7 @@ def launch(command: str, schema: type, function: str, arguments: Sequence[str]) 
         sys.argv = typed
         try:
             config = _job_config(checked(composed, schema, offered))
-            _load(function)(config)
+            load(entry.function)(config)
         except Exception as error:
             if os.getpid() != launcher:
                 raise  # a launcher plugin's worker: Hydra carries the error home
@@ -77,8 +77,9 @@ def _severity(code: int) -> int:
     return {0: 0, 2: 1}.get(code, 2)
 
 
-def _load(function: str) -> Callable[[Any], object]:
-    module, _, name = function.partition(":")
+def load(place: str) -> Any:
+    """Import what "module:name" names."""
+    module, _, name = place.partition(":")
     return getattr(import_module(module), name)
 
 

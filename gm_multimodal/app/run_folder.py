@@ -65,6 +65,32 @@ class RunFolder:
     suffix: str
     trajectories: bool
 
+    def open(self, configuration: Mapping[str, Any], made_with: Mapping[str, str]) -> None:
+        """Create the folder or take up the run that is there; afterwards it is known to be writable.
+
+        Leftovers of a killed run are removed and config.yaml is written.
+
+        Args:
+            configuration: everything that decides the files, resolved; `num_designs` may grow from run to run.
+            made_with: versions and digests, which must be equal too.
+
+        Raises:
+            UserInputError: It cannot be written, holds files but no run, or holds another run (with the differences).
+        """
+        wanted = {**configuration, _OURS: dict(made_with)}
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            old = _read_config(self.path)
+            if old is not None:
+                _refuse_differences(self.path, old, wanted)
+                wanted["num_designs"] = max(int(old.get("num_designs", 0)), int(wanted["num_designs"]))
+            for leftover in _leftovers(self.path):
+                leftover.unlink()
+            if self.trajectories:
+                (self.path / _TRAJECTORIES).mkdir(exist_ok=True)
+            record = yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
+            write_atomically(self.path / _CONFIG, _HEADER + record)
+
     def structure(self, index: int) -> Path:
         """Return the structure file of design `index`."""
         return self.path / f"{design_id(index)}{self.suffix}"
@@ -107,35 +133,6 @@ class RunFolder:
 def design_id(index: int) -> str:
     """Return the name of design `index`, such as design_0003."""
     return f"design_{index:04d}"
-
-
-def open_run_folder(path: Path, configuration: Mapping[str, Any], made_with: Mapping[str, str]) -> RunFolder:
-    """Create a run folder or take up the one that is there; afterwards it is known to be writable.
-
-    Args:
-        path: the folder.
-        configuration: everything that decides the files, resolved; `num_designs` may grow from run to run.
-        made_with: versions and digests, which must be equal too.
-
-    Returns:
-        The folder, its leftovers of a killed run removed and its config.yaml written.
-
-    Raises:
-        UserInputError: It cannot be written, holds files but no run, or holds another run (with the differences).
-    """
-    wanted = {**configuration, _OURS: dict(made_with)}
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        old = _read_config(path)
-        if old is not None:
-            _refuse_differences(path, old, wanted)
-            wanted["num_designs"] = max(int(old.get("num_designs", 0)), int(wanted["num_designs"]))
-        for leftover in _leftovers(path):
-            leftover.unlink()
-        if configuration["trajectories"]:
-            (path / _TRAJECTORIES).mkdir(exist_ok=True)
-        write_atomically(path / _CONFIG, _HEADER + yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
-    return RunFolder(path, f".{configuration['format']}", bool(configuration["trajectories"]))
 
 
 @contextmanager

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gm_multimodal.app.run_folder import COLUMNS, open_run_folder
+from gm_multimodal.app.run_folder import COLUMNS, RunFolder
 from gm_multimodal.errors import UserInputError
 
 CONFIGURATION = {
@@ -17,8 +17,11 @@ CONFIGURATION = {
 MADE_WITH = {"gm_multimodal": "1", "checkpoint_digest": "0"}
 
 
-def reopen(path, **changes):
-    return open_run_folder(path, CONFIGURATION | changes, MADE_WITH)
+def reopen(path, made_with=MADE_WITH, **changes) -> RunFolder:
+    configuration = CONFIGURATION | changes
+    folder = RunFolder(path, f".{configuration['format']}", configuration["trajectories"])
+    folder.open(configuration, made_with)
+    return folder
 
 
 def row(index: int) -> dict[str, str]:
@@ -44,7 +47,7 @@ def test_the_same_checkpoint_may_have_another_name(tmp_path):
     reopen(tmp_path)
     reopen(tmp_path, checkpoint="/elsewhere/base.safetensors")
     with pytest.raises(UserInputError, match=r"made_with.checkpoint_digest: 0 -> 1\)"):
-        open_run_folder(tmp_path, CONFIGURATION, MADE_WITH | {"checkpoint_digest": "1"})
+        reopen(tmp_path, made_with=MADE_WITH | {"checkpoint_digest": "1"})
 
 
 def test_another_configuration_is_refused_with_the_differences(tmp_path):

@@ -1,0 +1,127 @@
+"""Every YAML file is whole: its keys have a schema, a help text and a reader, and what it names can be built."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from gm_multimodal.app.commands import COMMANDS
+from gm_multimodal.app.config import checked
+from gm_multimodal.app.launch import load
+from gm_multimodal.app.options import Option, config_directory, group_options, read_command
+
+CONFIGS = config_directory()
+FILES = sorted(CONFIGS.rglob("*.yaml"))
+PROCESSES = sorted((CONFIGS / "process").rglob("*.yaml"))
+
+# The command line that people script against. A new option is added here on purpose, and none is renamed.
+OPTIONS = {
+    "design": "length num_designs out seed steps sequence_temperature checkpoint device batch_size threads format "
+    "trajectories process/translations process/rotations process/sequence",
+    "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
+    "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
+    "optimisation trainer",
+    "doctor": "checkpoint device threads",
+}
+
+
+def name(file: Path) -> str:
+    return file.relative_to(CONFIGS).as_posix()
+
+
+def composed(command: str, *overrides: str):
+    required = [f"{option.key}=x" for option in read_command(command).options if option.default == "???"]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose(command, overrides=[*required, *overrides])
+
+
+def plain_options(file: Path) -> tuple[Option, ...]:
+    if file.parent == CONFIGS:
+        return read_command(file.stem).options
+    return group_options(Option(file.parent.relative_to(CONFIGS).as_posix(), file.stem, help=""))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_command_line_is_frozen(command):
+    offered = read_command(command)
+    assert [option.key for option in (*offered.options, *offered.groups)] == OPTIONS[command].split()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_reads_what_hydra_reads(command):
+    offered = read_command(command)
+    content = OmegaConf.load(CONFIGS / f"{command}.yaml")
+    groups = [entry for entry in content.pop("defaults", []) if entry != "_self_"]
+    assert {option.key: option.default for option in offered.options} == {
+        key: "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in OmegaConf.to_container(content).items()
+    }
+    assert {group.key: group.default for group in offered.groups} == {
+        k: v for entry in groups for k, v in entry.items()
+    }
+    assert all(group.default in group.choices for group in offered.groups)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_schema_and_file_have_the_same_keys(command):
+    schema = load(COMMANDS[command].schema)
+    assert {item.name for item in dataclasses.fields(schema)} == set(composed(command))
+    assert isinstance(checked(composed(command), schema, read_command(command)), schema)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_key_is_read(command):
+    module = COMMANDS[command].function.partition(":")[0]
+    tree = ast.parse((CONFIGS.parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    read = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "config"
+    }
+    assert {item.name for item in dataclasses.fields(load(COMMANDS[command].schema))} <= read
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_every_file_and_every_plain_value_is_explained(file):
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    explained = {option.key.rpartition(".")[2] for option in plain_options(file)}
+    content = OmegaConf.to_container(OmegaConf.load(file))
+    plain = {key for key, value in content.items() if not isinstance(value, dict | list) and key != "_target_"}
+    assert plain == explained
+
+
+@pytest.mark.parametrize("file", FILES, ids=name)
+def test_every_target_exists(file):
+    def targets(node):
+        if isinstance(node, dict):
+            yield from [node["_target_"]] if "_target_" in node else []
+            for value in node.values():
+                yield from targets(value)
+
+    for target in targets(OmegaConf.to_container(OmegaConf.load(file))):
+        module, _, attribute = target.rpartition(".")
+        assert callable(load(f"{module}:{attribute}"))
+
+
+@pytest.mark.parametrize("file", PROCESSES, ids=name)
+def test_every_process_can_be_built(file):
+    from gm_multimodal.training.build import build_product
+
+    product = OmegaConf.to_container(composed("train"), resolve=True)["product"]
+    factor = file.parent.name
+    processes = OmegaConf.to_container(composed("design", f"process/{factor}={file.stem}").process, resolve=True)
+    assert set(build_product(product, processes)) == set(product)
+
+
+@pytest.mark.parametrize("file", sorted((CONFIGS / "network").glob("*.yaml")), ids=name)
+def test_every_network_can_be_built(file):
+    import torch
+
+    from gm_multimodal.training.build import build_network
+
+    with torch.device("meta"):
+        build_network(OmegaConf.to_container(composed("train", f"network={file.stem}"), resolve=True)["network"])
