@@ -1,7 +1,6 @@
 """The `gm-multimodal` command: finds the subcommand before anything heavy is imported."""
 
 import difflib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -12,12 +11,6 @@ from gm_multimodal.app.help import command_page, overview
 from gm_multimodal.errors import UserInputError
 
 _HELP = {"-h", "--help"}
-_ENVIRONMENT = {
-    # Idle OpenMP threads that spin take the processor from whoever else works on the machine.
-    "OMP_WAIT_POLICY": "passive",
-    # cuBLAS repeats its results only with a fixed workspace; it reads this once, when CUDA starts.
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,8 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = given[0] if given and given[0] in COMMANDS else ""
     try:
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
         return _dispatch(given)
     except (Exception, KeyboardInterrupt) as error:
         return report_failure(error, command)
@@ -47,6 +38,9 @@ def _dispatch(given: list[str]) -> int:
     if _HELP & set(arguments):
         print(command_page(command))
         return 0
+    from gm_multimodal.app.process_settings import prepare_process
+
+    prepare_process()
     from gm_multimodal.app.launch import launch
 
     return launch(command, COMMANDS[command], arguments)

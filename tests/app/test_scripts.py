@@ -46,7 +46,7 @@ def prepare(tmp_path):
 
 
 TORCH = "-m pip --disable-pip-version-check install torch -c constraints.txt"
-PACKAGE = "-m pip --disable-pip-version-check install -e .{} -c constraints.txt"
+PACKAGE = "-m pip --disable-pip-version-check install --quiet -e .{} -c constraints.txt"
 
 
 def test_torch_comes_first_and_a_second_call_does_nothing(prepare):
