@@ -1,0 +1,142 @@
+"""The trunk's promises beside equivariance: given frames stay, padding is invisible, gradients are finite."""
+
+import pytest
+import torch
+
+from gm_multimodal.networks.layers import TimeEmbedding
+from gm_multimodal.networks.residue_trunk import ResidueTrunk
+from gm_multimodal.noise import SharedNoise
+from gm_multimodal.objective import matching_loss
+from gm_multimodal.parameterizations.tangent import TangentGaussian
+from gm_multimodal.product import Known
+from gm_multimodal.spaces.rotations import Rotations
+from tests.networks.trunks import TYPES, context_of, random_previous, random_state, random_times, random_trunk
+
+ROWS, SITES = 2, 9
+
+
+def everyone(rows: int = ROWS, sites: int = SITES):
+    return context_of(torch.ones(rows, sites, dtype=torch.bool))
+
+
+def test_given_frames_stay_exactly_where_they_are():
+    trunk, state, times = random_trunk(), random_state(ROWS, SITES), random_times(ROWS, SITES)
+    given = torch.arange(SITES) % 3 == 0
+    times = {name: torch.where(given, torch.ones_like(t), t) for name, t in times.items()}
+    output = trunk(state, times, everyone(), random_previous(ROWS, SITES))
+    assert torch.equal(output["translations"][:, given], state["translations"][:, given])
+    assert not torch.isclose(output["translations"][:, ~given], state["translations"][:, ~given]).any()
+    endpoint = TangentGaussian(Rotations())(output["rotations"], state["rotations"], times["rotations"]).mean()
+    torch.testing.assert_close(endpoint[:, given], state["rotations"][:, given], atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("feeds_back", [False, True])
+def test_padding_is_invisible(feeds_back):
+    """Two rows of 6 and 9 sites: the short row alone gives the same, whatever stands in its padding."""
+    trunk, times = random_trunk(), random_times(ROWS, SITES)
+    state = random_state(ROWS, SITES)
+    previous = random_previous(ROWS, SITES) if feeds_back else None
+    present = torch.ones(ROWS, SITES, dtype=torch.bool)
+    present[0, 6:] = False
+    batched = trunk(state, times, context_of(present), previous)
+    cut = slice(0, 1), slice(0, 6)
+    alone = trunk(
+        {k: x[cut] for k, x in state.items()},
+        {k: t[cut] for k, t in times.items()},
+        context_of(present[cut]),
+        None if previous is None else {k: x[cut] for k, x in previous.items()},
+    )
+    for name in alone:
+        torch.testing.assert_close(batched[name][cut], alone[name], atol=1e-9, rtol=0)
+        assert batched[name].isfinite().all()
+
+
+def test_rows_do_not_see_each_other():
+    trunk, state, times = random_trunk(), random_state(ROWS, SITES), random_times(ROWS, SITES)
+    both = trunk(state, times, everyone(), None)
+    second = trunk({k: x[1:] for k, x in state.items()}, {k: t[1:] for k, t in times.items()}, everyone(1), None)
+    for name in both:
+        torch.testing.assert_close(both[name][1:], second[name], atol=1e-12, rtol=0)
+
+
+def test_the_order_of_chains_does_not_matter():
+    """Two chains of four and five residues, exchanged: outputs follow, because chains see no relative position."""
+    trunk, state, times = random_trunk(), random_state(1, SITES), random_times(1, SITES)
+    previous = random_previous(1, SITES)
+    chain = torch.tensor([[0] * 4 + [1] * 5])
+    present = torch.ones(1, SITES, dtype=torch.bool)
+    swap = torch.tensor([4, 5, 6, 7, 8, 0, 1, 2, 3])
+    plain = trunk(state, times, context_of(present, chain), previous)
+    swapped = trunk(
+        {k: x[:, swap] for k, x in state.items()},
+        {k: t[:, swap] for k, t in times.items()},
+        context_of(present, 1 - chain[:, swap]),
+        {k: x[:, swap] for k, x in previous.items()},
+    )
+    for name in plain:
+        torch.testing.assert_close(swapped[name], plain[name][:, swap], atol=1e-9, rtol=0)
+    one_chain = trunk(state, times, everyone(1), previous)
+    assert (one_chain["sequence"] - plain["sequence"]).abs().max() > 1e-2  # within a chain positions do matter
+
+
+@pytest.mark.parametrize("factor", ["translations", "rotations", "sequence"])
+def test_every_factor_sees_the_time_of_every_factor(factor):
+    trunk, state, times = random_trunk(), random_state(ROWS, SITES), random_times(ROWS, SITES)
+    plain = trunk(state, times, everyone(), None)
+    later = trunk(state, {**times, factor: times[factor] + 0.05}, everyone(), None)
+    for name in plain:
+        assert (later[name] - plain[name]).abs().max() > 1e-4
+
+
+def test_gradients_are_finite_where_all_frames_coincide():
+    """All residues in one place with one orientation, as codesign values are: distances and angles are all zero."""
+    trunk = random_trunk(torch.float32).requires_grad_()
+    state = random_state(ROWS, SITES, torch.float32)
+    state["translations"] = torch.zeros(ROWS, SITES, 3, requires_grad=True)
+    state["rotations"] = torch.eye(3).expand(ROWS, SITES, 3, 3)
+    previous = {**random_previous(ROWS, SITES, torch.float32), "translations": torch.zeros(ROWS, SITES, 3)}
+    previous["rotations"] = state["rotations"]
+    output = trunk(state, random_times(ROWS, SITES, torch.float32), everyone(), previous)
+    sum(x.square().sum() for x in output.values()).backward()
+    assert all(x.isfinite().all() for x in output.values())
+    assert state["translations"].grad.isfinite().all()
+    for name, parameter in trunk.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_every_parameter_learns():
+    """No weight is left without a gradient by the joint loss with self-conditioning."""
+    from tests.protein.products import protein_product  # here: networks know nothing of proteins, this test does
+
+    trunk = random_trunk(torch.float32).requires_grad_()
+    state = random_state(ROWS, SITES, torch.float32, types=TYPES - 1)
+    present = torch.ones(ROWS, SITES, dtype=torch.bool)
+    known = Known(state, {name: ~present for name in state}, present)
+    times = random_times(ROWS, SITES, torch.float32)
+    noise = SharedNoise.keyed(0)
+    matching_loss(trunk, protein_product(), known, times, everyone(), noise, self_condition=True).total.backward()
+    for name, parameter in trunk.named_parameters():
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_a_fresh_trunk_moves_frames_little():
+    """Small initial moves: the first prediction is about x_t itself."""
+    torch.manual_seed(0)
+    trunk = ResidueTrunk(width=16, heads=2, layers=2, pair_width=8)
+    state = random_state(ROWS, SITES, torch.float32)
+    output = trunk(state, random_times(ROWS, SITES, torch.float32), everyone(), None)
+    assert (output["translations"] - state["translations"]).abs().max() < 0.3
+    assert output["rotations"].shape == (ROWS, SITES, 4)
+    assert output["sequence"].shape == (ROWS, SITES, TYPES)
+
+
+def test_nearby_times_are_told_apart_and_clocks_do_not_mix():
+    embedding = TimeEmbedding(2, frequencies=4, highest=60.0)
+    plain = embedding(torch.tensor([[[0.2, 0.5]]]))
+    other = embedding(torch.tensor([[[0.2, 0.51]]]))
+    assert plain.shape == (1, 1, 16)
+    changed = ((plain - other).abs() > 1e-6)[0, 0].view(2, 2, 4)  # sine or cosine, clock, frequency
+    assert changed[:, 1].all()
+    assert not changed[:, 0].any()
+    torch.testing.assert_close(plain.square().view(2, 8).sum(0), torch.ones(8))
