@@ -3,14 +3,13 @@
 import dataclasses
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Set
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from gm_multimodal import __version__
@@ -54,16 +53,16 @@ def design(config: DesignConfig) -> DesignReport:
         KeyboardInterrupt: After Ctrl-C, saying how to continue.
     """
     device, threads = resolve_device(config.device), set_threads(config.threads)
-    processes = {name: OmegaConf.create(settings) for name, settings in config.process.items()}
-    checkpoint = load_checkpoint(resolve(config.checkpoint), processes=processes)
+    checkpoint = load_checkpoint(resolve(config.checkpoint), processes=config.process)
     _warn_of_length(config, checkpoint)
     folder = RunFolder(Path(config.out), f".{config.format}", config.trajectories)
     folder.open(_configuration(config, device, threads), _made_with(checkpoint))
     rows = folder.done()
-    missing = [index for index in range(config.num_designs) if index not in rows]
+    missing = set(range(config.num_designs)) - set(rows)
     try:
-        with _explain_memory(config):
-            for designs, seconds in _blocks(config, checkpoint, device, missing):
+        # Closing ends the progress bar before anything else is printed.
+        with _explain_memory(config), closing(_blocks(config, checkpoint, device, missing)) as blocks:
+            for designs, seconds in blocks:
                 with writing(folder.path):
                     rows |= {item.index: _write(folder, item, config, checkpoint, seconds) for item in designs}
                     folder.write_tables(rows)
@@ -101,8 +100,8 @@ def _warn_of_length(config: DesignConfig, checkpoint: Checkpoint) -> None:
 
 
 def _blocks(
-    config: DesignConfig, checkpoint: Checkpoint, device: torch.device, missing: Sequence[int]
-) -> Iterator[tuple[list[Design], float]]:
+    config: DesignConfig, checkpoint: Checkpoint, device: torch.device, missing: Set[int]
+) -> Generator[tuple[list[Design], float], None, None]:
     """Yield, block by block, the designs that are missing and the seconds each took."""
     numbers = sorted({index // config.batch_size for index in missing})
     network = checkpoint.network.to(device).eval()

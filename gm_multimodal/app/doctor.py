@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -59,7 +60,15 @@ def _look_at_checkpoint(config: DoctorConfig) -> None:
     _line("  loads", f"digest {checkpoint.digest}, {parameters:,} parameters, trained on {shortest}-{longest} residues")
     _line("  written by", f"gm_multimodal {checkpoint.metadata['version']}")
     for key, value in checkpoint.metadata["provenance"].items():
-        _line(f"  {key}", str(value))
+        text = _in_short(value)
+        if len(text) <= 100:  # whole configurations belong into files
+            _line(f"  {key}", text)
+
+
+def _in_short(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_in_short(item)}" for key, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _devices() -> list[str]:

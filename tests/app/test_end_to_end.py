@@ -43,9 +43,9 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def whole_run(tiny_checkpoint, tmp_path_factory) -> Path:
-    """Six designs in one go."""
+    """Twelve designs in one go."""
     folder = tmp_path_factory.mktemp("whole")
-    code, _, err = finish(tiny_checkpoint, folder, "num_designs=6", "steps=60", "out=run")
+    code, _, err = finish(tiny_checkpoint, folder, "num_designs=12", "steps=40", "out=run")
     assert code == 0, err
     return folder / "run"
 
@@ -69,22 +69,22 @@ def test_structures_and_sequences_read_back(whole_run):
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_ends_in_the_same_bytes(whole_run, tiny_checkpoint, tmp_path, kill):
-    options = ("num_designs=6", "steps=60", "out=run")
+    options = ("num_designs=12", "steps=40", "out=run")
     process = start(tiny_checkpoint, tmp_path, *options)
     wait_for(tmp_path / "run" / "design_0001.pdb", process)
     process.send_signal(kill)
     _, err = process.communicate(timeout=60)
     assert process.returncode == (130 if kill == signal.SIGINT else -signal.SIGKILL)
     assert "Traceback" not in err
-    assert not (tmp_path / "run" / "design_0005.pdb").exists()
+    assert not (tmp_path / "run" / "design_0011.pdb").exists()
     code, out, err = finish(tiny_checkpoint, tmp_path, *options)
     assert code == 0, err
-    assert "6 designs in run" in out
+    assert "12 designs in run" in out
     assert digests(tmp_path / "run") == digests(whole_run)
 
 
 def test_a_design_does_not_depend_on_how_many_are_asked_for(whole_run, tiny_checkpoint, tmp_path):
-    code, _, err = finish(tiny_checkpoint, tmp_path, "num_designs=3", "steps=60", "out=run")
+    code, _, err = finish(tiny_checkpoint, tmp_path, "num_designs=3", "steps=40", "out=run")
     assert code == 0, err
     small, large = digests(tmp_path / "run"), digests(whole_run)
     assert all(small[f"design_000{index}.pdb"] == large[f"design_000{index}.pdb"] for index in range(3))
