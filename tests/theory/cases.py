@@ -82,9 +82,7 @@ def _geodesic_log_density(x: Tensor, t: Tensor, z: Tensor) -> Tensor:
     angle = rotation_angle(*torch.broadcast_tensors(x, z))
     a = (1 - t).clamp(min=1e-6)
     share = angle / (torch.pi * a)
-    inside = 2 * (
-        torch.sinc(share.clamp(max=1) / 2).log() - torch.sinc(angle.clamp(max=torch.pi) / (2 * torch.pi)).log()
-    )
+    inside = 2 * torch.log(torch.sinc(share.clamp(max=1) / 2) / torch.sinc(angle / (2 * torch.pi)))
     return torch.where(t < 1, inside - 50 * (share - 1).clamp(min=0), given(angle < 1e-3))
 
 
@@ -212,9 +210,11 @@ class Oracle:
         self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
     ) -> dict[str, Tensor]:
         posterior = self.posterior(state, times)
-        return {
-            c.factor: c.output(posterior, state[c.factor], times[c.factor], self.data[c.factor]) for c in self.cases
-        }
+        output = {}
+        for case in self.cases:
+            x, t, z = state[case.factor], times[case.factor], self.data[case.factor]
+            output[case.factor] = case.output(posterior, x, t, z)
+        return output
 
 
 def nothing_known(product: Product, rows: int, sites: int) -> tuple[Known, Context]:
@@ -224,9 +224,8 @@ def nothing_known(product: Product, rows: int, sites: int) -> tuple[Known, Conte
         name: factor.process.path.space.prior((rows, sites), SharedNoise.keyed(0)) for name, factor in product.items()
     }
     index = torch.arange(sites).expand(rows, sites)
-    return Known(values, {name: ~present for name in product}, present), Context(
-        present, index, torch.zeros_like(index)
-    )
+    known = Known(values, {name: ~present for name in product}, present)
+    return known, Context(present, index, torch.zeros_like(index))
 
 
 def total_variation(a: Tensor, b: Tensor, bins: int = 40) -> float:

@@ -1,5 +1,7 @@
 """Given z, a process carries p_t(. | z) to p_{t'}(. | z), whatever the number of steps."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -18,8 +20,7 @@ def simulate(case, z, end: float, steps: int, seed: int):
     """Walk from the prior to `end` in equal steps, certain of z all the way; [ROWS, SITES, *E]."""
     noise = SharedNoise.keyed(seed)
     x = case.space.prior((ROWS, SITES), noise)
-    times = torch.linspace(0, end, steps + 1)
-    for t, t_next in zip(times[:-1].tolist(), times[1:].tolist(), strict=True):
+    for t, t_next in pairwise(torch.linspace(0, end, steps + 1).tolist()):
         at, then = torch.full((ROWS, SITES), t), torch.full((ROWS, SITES), t_next)
         x = case.process.transition(x, at, then, case.point_mass(x, at, z), noise)
     return x
@@ -100,7 +101,7 @@ def largest_excess(step, steps: int, seed: int) -> float:
     prediction = CASES[-1].point_mass(x, torch.zeros(x.shape), torch.zeros_like(x))
     times = torch.linspace(0, 1, steps + 1).tolist()
     excess = 0.0
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
+    for t, t_next in pairwise(times):
         x = step(x, t, t_next, prediction, noise)
         error = abs(float((x == LETTERS.mask).double().mean()) - (1 - t_next))
         deviation = (t_next * (1 - t_next) / x.numel()) ** 0.5

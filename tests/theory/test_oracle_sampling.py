@@ -1,5 +1,7 @@
 """With the exact posterior in the network's place, the sampler reproduces the law of the data."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -67,7 +69,7 @@ def error(oracle: Oracle, state) -> float:
 
 
 def test_a_joint_law_of_three_factors_is_reproduced():
-    """n = 2,000 and 100 steps: total variation below .04, of which noise is .015 and the first-order bias about .005."""
+    """n = 2,000 and 100 steps: total variation below .04; noise is .015, the first-order bias about .005."""
     oracle = entangled()
     state = run(oracle, 2000, 100, seed=1)
     assert error(oracle, state) < 0.04
@@ -138,9 +140,8 @@ def test_what_is_given_conditions_the_rest():
     product = product_of(*oracle.cases)
     nothing, _ = nothing_known(product, 1500, 2)
     letters = oracle.data["sequence"][0].expand(1500, 2)
-    known = Known(
-        {**nothing.values, "sequence": letters}, {**nothing.mask, "sequence": nothing.present}, nothing.present
-    )
+    values, mask = {**nothing.values, "sequence": letters}, {**nothing.mask, "sequence": nothing.present}
+    known = Known(values, mask, nothing.present)
     state = run(oracle, 1500, 100, known=known)
     assert torch.equal(state["sequence"], letters)
     found = shares(oracle, state)
@@ -190,8 +191,7 @@ def test_purity_keeps_the_law_of_the_number_of_masks(eta):
     process = MaskingCTMC(MASKING, remasking=eta, order="purity")
     noise = SharedNoise.keyed(2)
     x = LETTERS.prior((4000, 10), noise)
-    times = torch.linspace(0, 0.6, 7).tolist()
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
+    for t, t_next in pairwise(torch.linspace(0, 0.6, 7).tolist()):
         x = process.transition(x, torch.full(x.shape, t), torch.full(x.shape, t_next), uncertain(x), noise)
     count = (x == LETTERS.mask).sum(-1)
     expected = (torch.rand(4000, 10, generator=torch.Generator().manual_seed(3)) < 0.4).sum(-1)
@@ -200,9 +200,9 @@ def test_purity_keeps_the_law_of_the_number_of_masks(eta):
 
 
 @pytest.mark.parametrize(
-    ("settings", "word"),
-    [({"remasking": -1.0}, "remasking"), ({"temperature": 0.0}, "temperature"), ({"order": "x"}, "order")],
+    ("word", "settings"),
+    [("remasking", {"remasking": -1.0}), ("temperature", {"temperature": 0.0}), ("order", {"order": "certain"})],
 )
-def test_settings_without_meaning_are_refused(settings, word):
+def test_settings_without_meaning_are_refused(word, settings):
     with pytest.raises(ValueError, match=word):
         MaskingCTMC(MASKING, **settings)

@@ -147,9 +147,8 @@ def test_padding_changes_neither_loss_nor_sample():
         {name: x[short] for name, x in known.mask.items()},
         known.present[short],
     )
-    only_first = Known(
-        known.values, {k: m | (torch.arange(ROWS) > 0)[:, None] for k, m in known.mask.items()}, known.present
-    )
+    others = (torch.arange(ROWS) > 0)[:, None]
+    only_first = Known(known.values, {name: m | others for name, m in known.mask.items()}, known.present)
     batched = matching_loss(network, PRODUCT, only_first, times, context_of(known.present), Scripted(range(ROWS)))
     single = matching_loss(
         network, PRODUCT, alone, {k: t[short] for k, t in times.items()}, context_of(alone.present), Scripted([0])

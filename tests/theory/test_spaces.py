@@ -111,7 +111,7 @@ def test_a_quaternion_stands_for_its_ray():
 
 
 def test_the_prior_on_rotations_is_haar_measure():
-    """Angle density (1 - cos w) / pi, uniform axis, and invariance under a fixed turn; Kolmogorov-Smirnov, n = 20,000."""
+    """Angle density (1 - cos w) / pi, uniform axis, and invariance under a turn; Kolmogorov-Smirnov, n = 20,000."""
     n = 20_000
     x, fixed = turns(n, 13), turns(1, 14)
     limit = 1.63 / n**0.5  # the 1 % point of the Kolmogorov-Smirnov distance
