@@ -87,7 +87,9 @@ class RowNoise:
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
         """Draw uniform numbers in [0, 1) row by row, `shape` = (number of rows, ...)."""
-        return self._fill(shape, lambda row, rest: row.random(rest))
+        # A double just below 1 rounds to 1 in single precision, and would leave a site masked at the end of time.
+        largest = 1 - torch.finfo(self.dtype).eps / 2
+        return self._fill(shape, lambda row, rest: row.random(rest)).clamp(max=largest)
 
     def _fill(self, shape: Sequence[int], draw: "_Draw") -> Tensor:
         assert shape[0] == len(self.rows), f"{shape[0]} rows asked of a stream of {len(self.rows)}"
