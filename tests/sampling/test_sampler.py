@@ -1,0 +1,146 @@
+"""The loop: one call a step, observers see everything, and a design is its own whatever its company."""
+
+import pytest
+import torch
+
+from gm_multimodal.noise import DesignNoise, SharedNoise
+from gm_multimodal.product import Known
+from gm_multimodal.protein.tasks import codesign
+from gm_multimodal.sampling.grids import UniformGrid
+from gm_multimodal.sampling.observers import ChosenProbability, StateRecorder, StepCallback
+from gm_multimodal.sampling.sampler import Sampler
+from tests.networks.trunks import random_trunk
+from tests.protein.products import protein_product
+
+LENGTH = 8
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("steps", [1, 3, 100])
+def test_a_grid_runs_from_zero_to_one(steps):
+    times = UniformGrid(steps).times()
+    assert times.dtype == torch.float64
+    assert len(times) == steps + 1
+    assert times[0] == 0
+    assert times[-1] == 1
+    torch.testing.assert_close(times.diff(), torch.full((steps,), 1 / steps, dtype=torch.float64))
+
+
+def test_a_grid_without_steps_is_refused():
+    with pytest.raises(ValueError, match="steps is 0"):
+        UniformGrid(0)
+
+
+def sample(network, designs, steps: int = 4, observers=(), length: int = LENGTH, **settings):
+    product = protein_product(**settings)
+    known, context = codesign(len(designs), length, product, CPU)
+    return Sampler(UniformGrid(steps))(network, product, known, context, DesignNoise(7, designs), observers)
+
+
+@pytest.mark.parametrize("order", ["random", "purity"])
+def test_a_design_is_the_same_in_any_company(order):
+    """Bytes, in blocks of four: design 1 beside 0, 2, 3 and beside 5, 7, 8."""
+    trunk = random_trunk(torch.float32)
+    settings = {"order": order, "remasking": 3.0, "temperature": 0.5}
+    first, second = sample(trunk, (0, 1, 2, 3), **settings), sample(trunk, (5, 1, 7, 8), **settings)
+    for name in first:
+        assert first[name][1].numpy().tobytes() == second[name][1].numpy().tobytes()
+        assert not torch.equal(first[name][0], second[name][0])
+    assert torch.equal(sample(trunk, (1, 3, 0, 2), **settings)["translations"][0], first["translations"][1])
+
+
+def test_the_network_is_called_once_a_step_and_fed_back_its_own_means():
+    trunk, calls = random_trunk(torch.float32), []
+
+    def spy(state, times, context, previous):
+        assert not torch.is_grad_enabled()
+        output = trunk(state, times, context, previous)
+        calls.append((state, times, previous, output))
+        return output
+
+    steps = []
+    final = sample(spy, (0, 1), steps=5, observers=[steps.append])
+    assert len(calls) == 5
+    assert [step.number for step in steps] == [0, 1, 2, 3, 4]
+    assert calls[0][2] is None
+    for before, (state, times, previous, _) in zip(steps, calls[1:], strict=False):
+        for name, prediction in before.predictions.items():
+            assert torch.equal(previous[name], prediction.mean())
+            assert torch.equal(state[name], before.next_state[name])
+        assert (times["translations"] == (before.number + 1) / 5).all()
+    product = protein_product()
+    clock = product["rotations"].clock(torch.arange(5, dtype=torch.float64) / 5).float()
+    torch.testing.assert_close(torch.stack([times["rotations"][0, 0] for _, times, _, _ in calls]), clock)
+    assert all(torch.equal(final[name], steps[-1].next_state[name]) for name in final)
+
+
+def test_everything_arrives_at_the_last_prediction():
+    """At t = 1 flows stand at the endpoints of the last call, and no residue is masked."""
+    steps = []
+    final = sample(random_trunk(torch.float32), (0, 1, 2), observers=[steps.append])
+    last = steps[-1].predictions
+    torch.testing.assert_close(final["translations"], last["translations"].mean(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(final["rotations"], last["rotations"].mean(), atol=1e-5, rtol=0)
+    assert final["sequence"].max() < 20
+
+
+def test_observers_change_nothing():
+    trunk = random_trunk(torch.float32)
+    watched = sample(trunk, (0, 1), observers=[StateRecorder(), ChosenProbability("sequence", 20), StepCallback(list)])
+    alone = sample(trunk, (0, 1))
+    assert all(torch.equal(watched[name], alone[name]) for name in alone)
+
+
+def test_the_recorder_keeps_the_prior_and_every_step():
+    recorder, ticks = StateRecorder(), []
+    final = sample(
+        random_trunk(torch.float32), (0, 1), steps=3, observers=[recorder, StepCallback(lambda: ticks.append(1))]
+    )
+    assert len(ticks) == 3
+    assert len(recorder.states) == 4
+    assert (recorder.states[0]["sequence"] == 20).all()
+    assert recorder.states[0]["translations"].mean(1).abs().max() < 1e-6
+    assert all(torch.equal(recorder.states[-1][name], final[name]) for name in final)
+
+
+def scripted(calls):
+    """A network whose letter probabilities are other ones at every call, very sure of a single letter per site."""
+
+    def network(state, times, context, previous):
+        rows, sites = state["sequence"].shape
+        rng = torch.Generator().manual_seed(len(calls))
+        logits = 2 * torch.randn(rows, sites, 20, generator=rng)
+        calls.append((state["sequence"], logits))
+        return {"translations": state["translations"], "rotations": torch.zeros(rows, sites, 4), "sequence": logits}
+
+    return network
+
+
+@pytest.mark.parametrize("remasking", [0.0, 10.0])
+def test_confidence_is_the_probability_of_the_choice_at_the_last_unmasking(remasking):
+    """At temperature 1 whatever the temperature of the draws; followed by hand through re-masking."""
+    calls, recorder, confidence = [], StateRecorder(), ChosenProbability("sequence", 20)
+    settings = {"remasking": remasking, "temperature": 0.3}
+    sample(scripted(calls), (0, 1, 2), steps=8, observers=[recorder, confidence], length=30, **settings)
+    tokens = [state["sequence"] for state in recorder.states]
+    returns = 0
+    for row in range(3):
+        for site in range(30):
+            opened = [k for k in range(8) if tokens[k][row, site] == 20 and tokens[k + 1][row, site] != 20]
+            returns += len(opened) - 1
+            k = opened[-1]
+            expected = calls[k][1][row, site].softmax(-1)[tokens[k + 1][row, site]]
+            torch.testing.assert_close(confidence.value()[row, site], expected)
+            assert tokens[-1][row, site] == tokens[k + 1][row, site]
+    assert (returns > 0) == (remasking > 0)
+
+
+def test_given_letters_are_certain():
+    product = protein_product()
+    free, context = codesign(1, LENGTH, product, CPU)
+    mask = {**free.mask, "sequence": torch.arange(LENGTH)[None] < 3}
+    known = Known(free.values, mask, free.present)
+    confidence = ChosenProbability("sequence", 20)
+    Sampler(UniformGrid(4))(scripted([]), product, known, context, SharedNoise.keyed(0), [confidence])
+    assert (confidence.value()[0, :3] == 1).all()
+    assert (confidence.value()[0, 3:] < 1).all()
