@@ -103,8 +103,8 @@ def random_subset(present: Tensor, noise: Noise, segments: int = 3) -> Tensor:
     position = torch.arange(sites, device=present.device)
     chosen = torch.zeros_like(present)
     for k in range(segments):
-        size = 1 + noise.uniform((rows, 1)) * (0.2 * length)
-        start = noise.uniform((rows, 1)) * (length - size)
+        size = 1 + torch.floor(noise.uniform((rows, 1)) * (0.2 * length))
+        start = torch.floor(noise.uniform((rows, 1)) * (length - size + 1))
         takes_part = noise.uniform((rows, 1)) < 1 / (k + 1)
         chosen |= (position >= start) & (position < start + size) & takes_part
     return chosen & present
