@@ -1,0 +1,112 @@
+"""Batches: padding, contexts, and length buckets that show every cluster once an epoch."""
+
+import numpy as np
+import pytest
+import torch
+
+from gm_multimodal.protein.backbone import backbone_from_frames
+from gm_multimodal.protein.batch import LengthBuckets, collate, single_chain
+from gm_multimodal.protein.dataset import read_chains
+
+
+@pytest.fixture(scope="module")
+def chains(small_dataset):
+    return read_chains(small_dataset, split=None, min_length=20, max_length=200)
+
+
+def test_a_batch_holds_its_chains_in_the_order_asked_for(chains):
+    indices = [4, 0, 9]
+    batch = collate(chains, indices)
+    assert batch.context.present.sum(-1).tolist() == [len(chains.tokens[i]) for i in indices]
+    for row, i in enumerate(indices):
+        n = len(chains.tokens[i])
+        assert (batch.state["sequence"][row, :n].numpy() == chains.tokens[i]).all()
+        back = backbone_from_frames(batch.state["translations"][row, :n], batch.state["rotations"][row, :n])
+        assert np.abs(back[:, 1].numpy() - chains.coordinates[i][:, 1]).max() < 1e-3
+        assert np.linalg.norm(back.numpy()[:-1] - chains.coordinates[i][:-1], axis=-1).mean() < 0.1
+
+
+def test_padding_is_harmless(chains):
+    """Rotations stay rotations, letters stay letters, and everything is finite."""
+    order = np.argsort(chains.lengths)
+    batch = collate(chains, [int(order[0]), int(order[-1])])
+    gap = ~batch.context.present
+    assert gap[0].any()
+    assert not gap[1].any()
+    assert torch.equal(batch.state["rotations"][gap], torch.eye(3).expand(int(gap.sum()), 3, 3))
+    assert (batch.state["translations"][gap] == 0).all()
+    assert batch.state["sequence"].max() < 20
+    assert batch.context.index[0].tolist() == list(range(batch.context.index.shape[1]))
+
+
+def test_a_batch_moves_with_everything_in_it(chains):
+    batch = collate(chains, [0]).to(torch.device("meta"), non_blocking=True)
+    everything = [*batch.state.values(), batch.context.present, batch.context.index, batch.context.chain]
+    assert {x.device.type for x in everything} == {"meta"}
+
+
+def test_one_chain_is_numbered_from_zero():
+    context = single_chain(torch.ones(2, 3, dtype=torch.bool))
+    assert context.index.tolist() == [[0, 1, 2]] * 2
+    assert context.chain.tolist() == [[0, 0, 0]] * 2
+
+
+def buckets(world: int = 1, rank: int = 0, residues: int = 300, seed: int = 0) -> LengthBuckets:
+    rng = np.random.default_rng(1)
+    return LengthBuckets(rng.integers(40, 129, 200), rng.integers(0, 60, 200), residues, seed, rank, world)
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 7])
+def test_an_epoch_has_one_member_of_every_cluster(epoch):
+    b = buckets()
+    members = [i for batch in b.epoch(epoch) for i in batch]
+    assert sorted(b.clusters[members]) == sorted(set(b.clusters.tolist()))
+
+
+def test_every_member_of_a_cluster_has_its_turn():
+    b = buckets()
+    seen = {i for epoch in range(60) for batch in b.epoch(epoch) for i in batch}
+    assert len(seen) > 0.99 * len(b.lengths)
+
+
+@pytest.mark.parametrize("residues", [129, 300, 700])
+def test_batches_keep_within_the_residues_allowed(residues):
+    b = buckets(residues=residues)
+    batches = b.epoch(3)
+    areas = [b.lengths[batch].max() * len(batch) for batch in batches]
+    assert max(areas) <= residues
+    shorter = [a + b.lengths[batch].max() for a, batch in zip(areas, batches, strict=True)]
+    assert np.mean(np.array(shorter) > residues) > 0.8  # and most of them are full
+
+
+def test_a_chain_that_is_too_long_forms_a_batch_alone():
+    b = LengthBuckets(np.array([50, 400, 50]), np.array([0, 1, 2]), 100, 0)
+    assert sorted(map(sorted, b.epoch(0))) == [[0, 2], [1]]
+
+
+def test_chains_of_a_batch_have_similar_lengths():
+    b = buckets(residues=700)
+    batches = b.epoch(0)
+    filled = sum(b.lengths[i] for batch in batches for i in batch)
+    area = sum(b.lengths[batch].max() * len(batch) for batch in batches)
+    assert filled / area > 0.9
+
+
+@pytest.mark.parametrize("world", [2, 3, 7])
+def test_ranks_take_equally_many_batches_and_together_all_of_them(world):
+    shares = [buckets(world, rank).epoch(2) for rank in range(world)]
+    assert len({len(share) for share in shares}) == 1
+    whole = buckets().epoch(2)
+    assert {tuple(batch) for share in shares for batch in share} == {tuple(batch) for batch in whole}
+    assert sum(map(len, shares)) - len(whole) < world  # the fewest repeats that make them equal
+
+
+def test_more_ranks_than_batches_repeat_batches():
+    shares = [LengthBuckets(np.array([50]), np.array([0]), 100, 0, rank, 3).epoch(0) for rank in range(3)]
+    assert shares == [[[0]]] * 3
+
+
+def test_epochs_and_seeds_differ_and_repeat():
+    assert buckets().epoch(0) == buckets().epoch(0)
+    assert buckets().epoch(0) != buckets().epoch(1)
+    assert buckets().epoch(0) != buckets(seed=1).epoch(0)

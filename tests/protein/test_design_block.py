@@ -1,0 +1,100 @@
+"""A block of designs: arrays, units, confidence and trajectories, with a small random network."""
+
+import numpy as np
+import pytest
+import torch
+
+from gm_multimodal.protein.design import sample_block
+from gm_multimodal.protein.metrics.geometry import ca_ca_distances
+from gm_multimodal.sampling.grids import UniformGrid
+from tests.networks.trunks import random_trunk
+from tests.protein.products import protein_product
+
+LENGTH, STEPS = 20, 3
+
+
+def block(indices=(0, 1, 2), **settings):
+    return sample_block(
+        random_trunk(torch.float32),
+        protein_product(remasking=2.0, order="purity"),
+        length=LENGTH,
+        indices=indices,
+        seed=11,
+        grid=UniformGrid(STEPS),
+        device=torch.device("cpu"),
+        **settings,
+    )
+
+
+def test_designs_are_complete_proteins():
+    designs = block(indices=(4, 2, 9))
+    assert [design.index for design in designs] == [4, 2, 9]
+    for design in designs:
+        assert design.coordinates.shape == (LENGTH, 4, 3)
+        assert design.coordinates.dtype == np.float32
+        assert np.isfinite(design.coordinates).all()
+        assert design.tokens.shape == (LENGTH,)
+        assert design.tokens.dtype == np.int64
+        assert ((design.tokens >= 0) & (design.tokens < 20)).all()
+        assert design.confidence.shape == (LENGTH,)
+        assert ((design.confidence > 0) & (design.confidence <= 1)).all()
+        assert design.trajectory is None
+
+
+def test_coordinates_are_in_angstrom_and_centred():
+    for design in block():
+        n, ca, c, o = (design.coordinates[:, k] for k in range(4))
+        assert np.abs(ca.mean(0)).max() < 1e-4
+        for a, b, bond in ((n, ca, 1.46), (ca, c, 1.526), (c, o, 1.231)):
+            np.testing.assert_allclose(np.linalg.norm(a - b, axis=-1), bond, atol=2e-3)
+        assert ca_ca_distances(design.coordinates).mean() > 2  # a random network still spreads over nanometres
+
+
+def test_a_design_is_the_same_in_any_block_of_its_size():
+    first, second = block(indices=(0, 1, 2))[1], block(indices=(7, 3, 1))[2]
+    assert first.index == second.index == 1
+    for name in ("coordinates", "tokens", "confidence"):
+        assert getattr(first, name).tobytes() == getattr(second, name).tobytes()
+
+
+def test_another_seed_is_another_protein():
+    settings = {"length": LENGTH, "indices": (0,), "grid": UniformGrid(1), "device": torch.device("cpu")}
+    one, other = (sample_block(random_trunk(torch.float32), protein_product(), seed=s, **settings)[0] for s in (1, 2))
+    assert not np.allclose(one.coordinates, other.coordinates)
+
+
+def test_trajectories_lead_from_noise_to_the_design():
+    for design, plain in zip(block(record_trajectory=True), block(), strict=True):
+        way = design.trajectory
+        assert way.coordinates.shape == (STEPS + 1, LENGTH, 4, 3)
+        assert way.coordinates.dtype == np.float32
+        assert way.tokens.shape == (STEPS + 1, LENGTH)
+        assert (way.tokens[0] == 20).all()
+        np.testing.assert_array_equal(way.coordinates[-1], design.coordinates)
+        np.testing.assert_array_equal(way.tokens[-1], design.tokens)
+        np.testing.assert_array_equal(plain.coordinates, design.coordinates)
+        assert np.abs(way.coordinates[:, :, 1].mean(1)).max() < 1e-4
+
+
+def test_progress_is_called_once_a_step():
+    calls = []
+    block(progress=lambda: calls.append(1))
+    assert len(calls) == STEPS
+
+
+@pytest.mark.parametrize("temperature", [1e-3])
+def test_a_cold_sequence_takes_the_likeliest_residues(temperature):
+    """In one step from nothing every site is drawn at once: the confidence is the greatest probability there is."""
+    trunk, seen = random_trunk(torch.float32), []
+
+    def spy(state, times, context, previous):
+        seen.append(trunk(state, times, context, previous))
+        return seen[-1]
+
+    product = protein_product(temperature=temperature)
+    settings = {"length": LENGTH, "indices": (0, 1), "seed": 0, "grid": UniformGrid(1), "device": torch.device("cpu")}
+    designs = sample_block(spy, product, **settings)
+    for row, design in enumerate(designs):
+        best = seen[0]["sequence"][row].softmax(-1).max(-1)
+        np.testing.assert_array_equal(design.tokens, best.indices.numpy())
+        np.testing.assert_allclose(design.confidence, best.values.numpy(), atol=1e-6)
