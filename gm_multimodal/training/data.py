@@ -23,20 +23,49 @@ class _Rows(Dataset[ProteinBatch]):
 
 @final
 class _Epochs(Sampler[list[int]]):
-    """The batches of the current epoch; the trainer calls `set_epoch`, also after a resume."""
+    """The batches of the running epoch, from where a resumed run stopped; the trainer calls `set_epoch`.
+
+    Every epoch has as many batches as the first, because the trainer reads the length only once. A few batches of a
+    longer epoch are left out, a few of a shorter one repeated.
+    """
 
     def __init__(self, buckets: LengthBuckets) -> None:
         self.buckets = buckets
-        self.set_epoch(0)
+        self.length = len(buckets.epoch(0))
+        self.number = self.position = 0
 
     def set_epoch(self, number: int) -> None:
-        self._batches = self.buckets.epoch(number)
+        if number != self.number:
+            self.number, self.position = number, 0
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return self.length
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches)
+        # A generator, because a resuming trainer makes the iterator first and sets the epoch afterwards.
+        batches = self.buckets.epoch(self.number)
+        while self.position < self.length:
+            self.position += 1
+            yield batches[(self.position - 1) % len(batches)]
+
+
+@final
+class _ResumableLoader(DataLoader[ProteinBatch]):
+    """A loader whose place within the epoch is part of the trainer's checkpoint.
+
+    Batches are made in this process, one at a time, so that the sampler's position counts those that were trained on.
+    """
+
+    def __init__(self, rows: _Rows, epochs: _Epochs) -> None:
+        # One batch is one "sample" of the loader: it has been put together already.
+        super().__init__(rows, batch_size=None, sampler=epochs)
+        self.epochs = epochs
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self.epochs.number, "position": self.epochs.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.epochs.number, self.epochs.position = state["epoch"], state["position"]
 
 
 @final
@@ -57,16 +86,14 @@ class ChainData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[ProteinBatch]:
         """Return the batches of the running epoch."""
-        assert self.trainer is not None
-        return self._loader(self.train_chains, self.trainer.global_rank, self.trainer.world_size)
+        return _ResumableLoader(_Rows(self.train_chains), _Epochs(self._buckets(self.train_chains)))
 
     def val_dataloader(self) -> DataLoader[ProteinBatch]:
         """Return the validation batches, the same in every epoch."""
-        assert self.trainer is not None
-        return self._loader(self.validation_chains, self.trainer.global_rank, self.trainer.world_size, repeats=True)
+        chains = self.validation_chains
+        return DataLoader(_Rows(chains), batch_size=None, sampler=self._buckets(chains).epoch(0))
 
-    def _loader(self, chains: Chains, rank: int, world: int, *, repeats: bool = False) -> DataLoader[ProteinBatch]:
-        buckets = LengthBuckets(chains.lengths, chains.clusters, self.residues_per_batch, self.seed, rank, world)
-        batches = buckets.epoch(0) if repeats else _Epochs(buckets)
-        # One batch is one "sample" of the loader: it has been put together already.
-        return DataLoader(_Rows(chains), batch_size=None, sampler=batches)
+    def _buckets(self, chains: Chains) -> LengthBuckets:
+        assert self.trainer is not None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        return LengthBuckets(chains.lengths, chains.clusters, self.residues_per_batch, self.seed, rank, world)

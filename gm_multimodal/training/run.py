@@ -8,9 +8,9 @@ from typing import Any, final
 import lightning
 from lightning.pytorch.callbacks import (
     Callback,
+    Checkpoint,
     EMAWeightAveraging,
     LearningRateMonitor,
-    ModelCheckpoint,
     TQDMProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger
@@ -39,24 +39,53 @@ class Recipe:
 
 @final
 class ReleaseWriter(Callback):
-    """Writes the averaged weights with their provenance after every validation.
+    """Writes the averaged weights with their provenance after every validation and at the end.
 
     Must stand before the averaging callback, which has put the averaged weights into the module for the validation and
-    takes them out again at its end.
+    takes them out again at its end. At the end of the training it leaves them in the module.
     """
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
+        self._written_step: int | None = None
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the checkpoint on the first process."""
+        self._write(trainer, pl_module)
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the checkpoint of the last step, unless that step was validated."""
+        self._write(trainer, pl_module)
+
+    def _write(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, DesignModule)
-        if trainer.sanity_checking or not trainer.is_global_zero:
+        if self._written_step == trainer.global_step or not trainer.is_global_zero:
             return
+        self._written_step = trainer.global_step
         losses = {name: float(value) for name, value in trainer.callback_metrics.items() if "validation/" in name}
         reached = {"steps": trainer.global_step, "epochs": trainer.current_epoch, "processes": trainer.world_size}
         provenance = {**self.recipe.provenance, **reached, "losses": losses}
         save_checkpoint(self.path, pl_module.network.state_dict(), self.recipe.config, provenance)
+
+
+@final
+class StateWriter(Checkpoint):
+    """Writes what resuming needs, every `interval` steps and at the last one.
+
+    The trainer calls it after all other callbacks, so that the averaged weights are those of the same step.
+    """
+
+    def __init__(self, path: Path, interval: int) -> None:
+        self.path, self.interval = path, interval
+        self._written_step: int | None = None
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Write the state on the steps that are due; all processes take part."""
+        step = trainer.global_step
+        is_last = trainer.should_stop or step == trainer.max_steps
+        if step != self._written_step and (is_last or step % self.interval == 0):
+            trainer.save_checkpoint(self.path)
+            self._written_step = step
 
 
 def fit(
@@ -73,7 +102,7 @@ def fit(
         ema_decay: decay per step of the averaged weights.
 
     Returns:
-        The released checkpoint, `model.safetensors`; `last.ckpt` holds what resuming needs.
+        The released checkpoint, `model.safetensors`; `last.ckpt` holds what resuming needs, `logs` the losses.
     """
     released = out / RELEASED
     callbacks: list[Callback] = [
@@ -81,12 +110,12 @@ def fit(
         EMAWeightAveraging(decay=ema_decay),
         LearningRateMonitor("step"),
         TQDMProgressBar(refresh_rate=20),
-        ModelCheckpoint(out, filename="last", every_n_train_steps=200, enable_version_counter=False, save_top_k=1),
+        StateWriter(out / LAST, interval=200),
     ]
     run = lightning.Trainer(
         **trainer,
         callbacks=callbacks,
-        logger=CSVLogger(out, name="", version=""),
+        logger=CSVLogger(out, name="logs"),  # a folder per start: a resumed run must not delete the log before it
         default_root_dir=out,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
