@@ -26,7 +26,7 @@ class Context:
 
 
 class Network(Protocol):
-    """One function of the joint state; its output for each factor depends on all factors (arXiv 2410.20587, prop. 4)."""
+    """A function of the joint state; what it says of a factor depends on all factors (arXiv 2410.20587, prop. 4)."""
 
     def __call__(
         self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None

@@ -29,7 +29,7 @@ class Rotations:
         return (defect <= tolerance) & (torch.linalg.det(x) > 0)
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
-        """Turn x by v in its own frame, giving x exp([v]_x), [*B, 3, 3]."""
+        """Turn x by the rotation vector v in its own frame, [*B, 3, 3]: x times the exponential of [v]_x."""
         return x @ rotation_exp(v)
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
