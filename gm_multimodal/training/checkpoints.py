@@ -128,7 +128,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.T
         ) from error
     try:
         config, provenance = json.loads(raw["config"]), json.loads(raw["provenance"])
-    except (KeyError, ValueError) as error:
+        _ = config["network"]["_target_"], config["product"].items(), provenance["length_range"]
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"checkpoint {path} is a {SUFFIX} file without our metadata. Give one that `gm-multimodal train` wrote."
         ) from error
