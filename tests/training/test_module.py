@@ -1,0 +1,115 @@
+"""The training step: what it logs, what it draws, and that a small network learns a small batch."""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning import LightningModule
+
+from gm_multimodal.protein.batch import collate
+from gm_multimodal.training.module import DesignModule, Optimisation
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """Everything that a module without a trainer would log."""
+    notes = {}
+    monkeypatch.setattr(LightningModule, "log_dict", lambda self, values, **_: notes.update(values))
+    monkeypatch.setattr(LightningModule, "log", lambda self, name, value, **_: notes.update({name: value}))
+    return notes
+
+
+@pytest.fixture
+def batch(chains):
+    some = chains("train")
+    shortest = some.lengths.argsort()[:3].tolist()
+    return collate(some, shortest)
+
+
+def test_a_small_network_learns_a_small_batch(make_module, batch, logged):
+    """40 steps of AdamW on three chains, the same draws every time: the joint loss falls to less than half."""
+    module = make_module(width=32, layers=2, pair_width=16).train()
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(40):
+        loss = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), 2.0)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_loss_is_the_sum_of_what_is_logged(make_module, batch, logged):
+    module = make_module()
+    loss = module.training_step(batch, 0)
+    factors = sum(factor.weight * logged[f"train/{name}"] for name, factor in module.product.items())
+    losses, names = module.auxiliary, ("atoms", "bonded", "contacts", "clashes")
+    auxiliary = sum(getattr(losses, name) * logged[f"train/{name}"] for name in names)
+    torch.testing.assert_close(loss.detach(), factors + auxiliary)
+    assert logged["loss"] == logged["train/loss"] == loss
+
+
+def test_draws_depend_on_the_step_and_on_nothing_else(make_module, batch, logged, monkeypatch):
+    step = [0]
+    monkeypatch.setattr(DesignModule, "global_step", property(lambda self: step[0]))
+    module = make_module()
+    first, again = module.training_step(batch, 0), module.training_step(batch, 5)
+    assert torch.equal(first, again)
+    step[0] = 1
+    assert not torch.equal(module.training_step(batch, 0), first)
+
+
+def test_self_conditioning_happens_in_its_share_of_the_steps(make_module, batch, logged, monkeypatch):
+    step, calls = [0], []
+    monkeypatch.setattr(DesignModule, "global_step", property(lambda self: step[0]))
+    module = make_module()
+    forward = module.network.forward
+    module.network.forward = lambda *arguments: (calls.append(arguments[3] is not None), forward(*arguments))[1]
+    counts = []
+    for step[0] in range(40):
+        calls.clear()
+        module.training_step(batch, 0)
+        assert calls in ([False], [False, True])
+        counts.append(len(calls))
+    assert 10 <= counts.count(2) <= 30
+
+
+def test_validation_is_the_same_each_time_and_names_every_factor(make_module, batch, logged):
+    module = make_module().eval()
+    module.validation_step(batch, 0)
+    first = dict(logged)
+    assert set(first) == {f"validation/{name}" for name in (*module.product, "inverse_folding")}
+    assert all(value > 0 for value in first.values())
+    module.validation_step(batch, 0)
+    assert first == logged
+    module.validation_step(batch, 1)
+    assert first != logged
+
+
+def test_an_untrained_network_knows_no_residues(make_module, batch, logged):
+    """Inverse folding from nothing costs about log 20 a residue."""
+    make_module().eval().validation_step(batch, 0)
+    assert float(logged["validation/inverse_folding"].detach()) == pytest.approx(3.0, abs=0.2)
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    optimisation = Optimisation(warmup_steps=10, decay_share=0.4)
+    factors = [optimisation.factor(step, 100) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9:61] == pytest.approx([1.0] * 52)
+    assert all(a > b for a, b in pairwise(factors[61:]))
+    assert factors[80] == pytest.approx(0.5)
+    assert factors[100] == pytest.approx(0.0)
+    assert Optimisation(warmup_steps=0, decay_share=0.0).factor(0, 10) == 1.0
+
+
+def test_matrices_decay_and_vectors_do_not(make_module, monkeypatch):
+    module = make_module()
+    monkeypatch.setattr(type(module), "trainer", SimpleNamespace(estimated_stepping_batches=10))
+    optimizer = module.configure_optimizers()["optimizer"]
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    for p in module.parameters():
+        assert decays[id(p)] == (0.01 if p.ndim > 1 else 0.0)
