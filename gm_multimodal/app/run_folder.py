@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.output import TEMPORARY_SUFFIX, fasta_record, write_atomically
 
@@ -82,7 +83,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             old = _read_config(self.path)
             if old is not None:
-                _refuse_differences(self.path, old, wanted)
+                refuse_differences(self.path, old, wanted, may_differ=_MAY_DIFFER)
                 wanted["num_designs"] = max(int(old.get("num_designs", 0)), int(wanted["num_designs"]))
             for leftover in _leftovers(self.path):
                 leftover.unlink()
@@ -168,27 +169,6 @@ def _read_config(path: Path) -> dict[str, Any] | None:
     if not isinstance(content, dict) or _OURS not in content:
         raise UserInputError(f"{file} is not the record of a run of ours: give another out=FOLDER.")
     return content
-
-
-def _refuse_differences(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    before, now = _flat(old), _flat(new)
-    differences = [
-        f"{key}: {before.get(key, 'absent')} -> {now.get(key, 'absent')}"
-        for key in dict.fromkeys([*now, *before])
-        if key not in _MAY_DIFFER and before.get(key) != now.get(key)
-    ]
-    if differences:
-        raise UserInputError(
-            f"{path} holds a run with other settings ({', '.join(differences)}). "
-            "Give another out=FOLDER, or the old settings to continue it."
-        )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _fasta(row: Row) -> str:

@@ -1,5 +1,7 @@
 """One training run: trainer, callbacks, what is written, and resuming."""
 
+import difflib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +17,22 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger
 
+from gm_multimodal.errors import UserInputError
 from gm_multimodal.training.checkpoints import save_checkpoint
 from gm_multimodal.training.data import ChainData
 from gm_multimodal.training.module import DesignModule
 
 LAST = "last.ckpt"
 RELEASED = "model.safetensors"
+
+
+# Processes share batches by our sampler; validation is counted in steps, and the first one is soon enough.
+_SETTLED = {
+    "check_val_every_n_epoch": None,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,
+    "enable_model_summary": False,
+}
 
 
 @final
@@ -99,29 +111,50 @@ def fit(
         recipe: what the released checkpoint says.
         out: folder of the run.
         trainer: arguments of `lightning.Trainer`.
-        ema_decay: decay per step of the averaged weights.
+        ema_decay: decay per step of the averaged weights, less in short runs.
 
     Returns:
         The released checkpoint, `model.safetensors`; `last.ckpt` holds what resuming needs, `logs` the losses.
+
+    Raises:
+        UserInputError: an argument that the trainer does not have, or that is set here.
     """
+    _check_arguments(trainer)
     released = out / RELEASED
+    # The average leaves out the warm-up, and of a short run looks back over a tenth at most.
+    steps = int(trainer["max_steps"])
+    start = min(module.optimisation.warmup_steps, steps // 10)
     callbacks: list[Callback] = [
         ReleaseWriter(released, recipe),
-        EMAWeightAveraging(decay=ema_decay),
+        EMAWeightAveraging(decay=min(ema_decay, max(0.0, 1 - 10 / steps)), update_starting_at_step=start),
         LearningRateMonitor("step"),
         TQDMProgressBar(refresh_rate=20),
         StateWriter(out / LAST, interval=200),
     ]
     run = lightning.Trainer(
         **trainer,
+        **_SETTLED,
         callbacks=callbacks,
         logger=CSVLogger(out, name="logs"),  # a folder per start: a resumed run must not delete the log before it
         default_root_dir=out,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
     )
     last = out / LAST
     run.fit(module, data, ckpt_path=last if last.is_file() else None)
     return released
+
+
+def _check_arguments(trainer: Mapping[str, Any]) -> None:
+    ours = {*_SETTLED, "callbacks", "logger", "default_root_dir"}
+    known = [name for name in inspect.signature(lightning.Trainer).parameters if name not in ours]
+    for name in trainer:
+        if name in ours:
+            raise UserInputError(f"trainer.{name} is set by the training itself: leave it out.")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean trainer.{near[0]}?" if near else f"it has {', '.join(known)}."
+            raise UserInputError(f"lightning.Trainer has no argument {name}: {hint}")
+    if trainer.get("max_steps", -1) < 1:
+        raise UserInputError(
+            f"trainer.max_steps={trainer.get('max_steps')}: the learning rate falls towards the last step, "
+            "so give the number of steps (trainer.max_time may stop earlier)."
+        )

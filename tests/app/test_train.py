@@ -1,0 +1,70 @@
+"""`gm-multimodal train`: what it writes, what it refuses, and that `design` takes what it made."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from safetensors import safe_open
+
+from gm_multimodal.app.cli import main
+
+SMALL = Path(__file__).parents[2] / "data" / "chains_small.parquet"
+TINY = ["network=small", "network.width=32", "network.heads=2", "network.layers=1", "network.pair_width=8"]
+SHORT = [
+    "trainer.max_steps=2",
+    "trainer.val_check_interval=1",
+    "trainer.limit_val_batches=1",
+    "trainer.accelerator=cpu",
+]
+
+
+def train(out: Path, *more: str) -> int:
+    return main(["train", f"data={SMALL}", f"out={out}", "threads=1", *TINY, *SHORT, *more])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("train") / "run"
+    assert train(out) == 0
+    return out
+
+
+def test_writes_a_checkpoint_that_says_what_it_is_and_that_design_takes(trained: Path, tmp_path: Path) -> None:
+    with safe_open(trained / "model.safetensors", framework="pt") as file:
+        provenance = json.loads(file.metadata()["provenance"])
+    assert provenance["steps"] == 2
+    assert set(provenance["losses"]) >= {f"validation/{k}" for k in ("translations", "rotations", "sequence")}
+    assert 40 <= provenance["length_range"][0] <= provenance["length_range"][1] <= 80
+    run = ["design", f"checkpoint={trained / 'model.safetensors'}", f"out={tmp_path / 'd'}", "length=20", "steps=1"]
+    assert main([*run, "num_designs=1", "batch_size=1", "device=cpu"]) == 0
+
+
+def test_record_and_losses_stay_on_disk(trained: Path) -> None:
+    assert yaml.safe_load((trained / "config.yaml").read_text())["network"]["width"] == 32
+    header = (trained / "logs" / "version_0" / "metrics.csv").read_text().splitlines()[0]
+    assert "validation/sequence" in header
+
+
+def test_another_network_cannot_continue_a_training(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(trained, "network.width=48") == 2
+    assert "network.width: 32 -> 48" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("trainer.max_stepz=3", "trainer.max_steps"),
+        ("+trainer.devicez=3", "trainer.devices"),
+        ("+trainer.callbacks=[]", "trainer.callbacks is set by the training itself"),
+        ("trainer.max_steps=-1", "give the number of steps"),
+        ("data=nowhere.parquet", "nowhere.parquet does not exist"),
+        ("min_length=200", "max_length"),
+        ("network._target_=os.system", "os.system"),
+    ],
+)
+def test_mistakes_end_in_one_line(override: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(tmp_path / "run", override) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
