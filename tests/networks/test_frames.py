@@ -69,6 +69,13 @@ def test_neighbours_exist_within_a_chain_alone():
                 assert found[row, i].tolist() == expected
 
 
+def test_neighbours_need_the_same_chain():
+    """Also where the numbers of the second chain go on where the first one ended."""
+    context = context_of(torch.ones(1, 4, dtype=torch.bool))
+    two = type(context)(context.present, torch.arange(4)[None], torch.tensor([[0, 0, 1, 1]]))
+    assert chain_neighbours(two)[0].tolist() == [[0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]]
+
+
 def test_neighbours_need_consecutive_numbers():
     """A gap in the numbering of a chain, as in a motif, is not a bond."""
     context = context_of(torch.ones(1, 4, dtype=torch.bool))

@@ -74,6 +74,20 @@ def test_the_network_is_called_once_a_step_and_fed_back_its_own_means():
     assert all(torch.equal(final[name], steps[-1].next_state[name]) for name in final)
 
 
+def test_every_step_and_factor_has_its_own_stream():
+    product = protein_product()
+    known, context = codesign(1, LENGTH, product, CPU)
+    source, addresses = DesignNoise(0, (0,)), []
+
+    class Watched:
+        def at(self, step, factor):
+            addresses.append((step, factor))
+            return source.at(step, factor)
+
+    Sampler(UniformGrid(3))(random_trunk(torch.float32), product, known, context, Watched())
+    assert sorted(addresses) == sorted((step, name) for step in (-1, 0, 1, 2) for name in product)
+
+
 def test_everything_arrives_at_the_last_prediction():
     """At t = 1 flows stand at the endpoints of the last call, and no residue is masked."""
     steps = []

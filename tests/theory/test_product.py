@@ -1,5 +1,7 @@
 """Products: what is given never moves, what is padding does not matter, and the centre of mass stays where it must."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from gm_multimodal.errors import IncompatibleProcess
 from gm_multimodal.network import Context
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import corrupt, matching_loss
+from gm_multimodal.parameterizations.endpoint import EndpointPrediction
+from gm_multimodal.paths.base import ConditionalPath
 from gm_multimodal.product import Factor, Known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
@@ -69,6 +73,25 @@ def test_what_is_given_never_moves_and_is_told_to_have_time_one():
     for name in PRODUCT:
         free = known.free(name)
         assert not torch.equal(final[name][free], known.values[name][free])
+
+
+def test_what_is_given_stays_even_where_a_process_moves_it():
+    """The promise is the sampler's own: it does not rest on processes that stand still."""
+
+    @dataclass(frozen=True)
+    class Restless:
+        path: ConditionalPath
+        follows: type = EndpointPrediction
+
+        def transition(self, x, t, t_next, prediction, noise):
+            return x + 1
+
+    factor = PRODUCT["translations"]
+    product = {**PRODUCT, "translations": Factor(Restless(factor.process.path), factor.parameterization, Linear())}
+    known = half_given()
+    final = Sampler(UniformGrid(2))(network, product, known, context_of(known.present), SharedNoise.keyed(0))
+    held = ~known.free("translations")
+    assert torch.equal(final["translations"][held], known.values["translations"][held])
 
 
 def test_what_is_given_enters_training_clean():
