@@ -11,7 +11,7 @@ from gm_multimodal.training.checkpoints import load_checkpoint
 from gm_multimodal.training.data import ChainData
 from gm_multimodal.training.run import LAST, RELEASED, Recipe, fit
 
-STEPS = 9  # an epoch has six batches
+STEPS = 13  # two epochs of six batches and one; shorter runs are too short for an average of weights
 TRAINER = {
     "max_steps": STEPS,
     "accelerator": "cpu",
