@@ -88,7 +88,7 @@ def test_losses_are_logged_in_a_table(tmp_path, train):
     assert table["validation/sequence"].notna().sum() == STEPS // TRAINER["val_check_interval"]
 
 
-@pytest.mark.parametrize("stop", [2, 4, 6, 7], ids=["early", "at a validation", "end of an epoch", "second epoch"])
+@pytest.mark.parametrize("stop", [4, 6, 8], ids=["at a validation", "end of an epoch", "second epoch"])
 def test_stopping_and_resuming_leaves_no_trace(tmp_path, train, weights, stop):
     """Batches and weights are those of a run without interruption, bit by bit."""
     whole, batches = train(tmp_path / "whole")
