@@ -27,7 +27,7 @@ RELEASED = "model.safetensors"
 
 
 # Processes share batches by our sampler; validation is counted in steps, and the first one is soon enough.
-_SETTLED = {
+_SETTLED: Mapping[str, Any] = {
     "check_val_every_n_epoch": None,
     "num_sanity_val_steps": 0,
     "use_distributed_sampler": False,
