@@ -119,7 +119,11 @@ def report(network: Any, config: Any, design: Any, options: argparse.Namespace) 
         ours = f"{1e3 * seconds:.1f} | {flop:.2f} | {flop / seconds / rate:.2f} | {rate:.0f} | {memory}"
         versus = f"{1e3 * theirs[0]:.0f} | {theirs[0] / seconds:.1f}" if theirs else "- | -"
         print(f"| {cell[0]} | {cell[1]} | {ours} | {versus} |", flush=True)
-    rows, grid, product = range(design.batch_size), UniformGrid(design.steps), build_product(config.product)
+    rows, grid, product = (
+        range(design.batch_size),
+        UniformGrid(design.steps, design.last_step),
+        build_product(config.product),
+    )
     block = partial(sample_block, network, product, length=LENGTH, indices=rows, seed=0, grid=grid)
     (seconds,) = cpu_seconds([partial(block, device=torch.device("cpu"))], 1)
     print(f"\nDesign: {seconds / len(rows):.2f} CPU s ({LENGTH} residues, {design.steps} steps, blocks of {len(rows)})")

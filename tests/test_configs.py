@@ -19,8 +19,8 @@ PROCESSES = sorted((CONFIGS / "process").rglob("*.yaml"))
 
 # The command line that people script against. A new option is added here on purpose, and none is renamed.
 OPTIONS = {
-    "design": "length num_designs out seed steps sequence_temperature checkpoint device batch_size threads format "
-    "trajectories process/translations process/rotations process/sequence",
+    "design": "length num_designs out seed steps last_step sequence_temperature checkpoint device batch_size threads "
+    "format trajectories process/translations process/rotations process/sequence",
     "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
     "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
     "optimisation trainer",

@@ -118,7 +118,7 @@ def _blocks(
                 length=config.length,
                 indices=range(number * config.batch_size, (number + 1) * config.batch_size),
                 seed=config.seed,
-                grid=UniformGrid(config.steps),
+                grid=UniformGrid(config.steps, config.last_step),
                 device=device,
                 record_trajectory=config.trajectories,
                 progress=bar.update,

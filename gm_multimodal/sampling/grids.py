@@ -18,19 +18,28 @@ class TimeGrid(Protocol):
 @final
 @dataclass(frozen=True)
 class UniformGrid:
-    """Equal steps of sampling time; the clocks of the factors bend it.
+    """Equal steps of sampling time, but for the last; the clocks of the factors bend it.
+
+    What a network gets wrong early in a small step stays: later steps can move a point only by what time is left. A
+    longer last step takes the network's whole correction at once.
 
     Attributes:
         steps: number of steps, each one network call.
+        last_step: length of the last step in (0, 1]; None makes it as long as the others.
     """
 
     steps: int
+    last_step: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a grid without a step."""
+        """Refuse a grid without a step, or a last step that leaves no time for the others."""
         if self.steps < 1:
             raise ValueError(f"UniformGrid: steps is {self.steps}; give at least 1.")
+        if self.last_step is not None and not 0 < self.last_step < 1:
+            raise ValueError(f"UniformGrid: last_step is {self.last_step}; give a number between 0 and 1.")
 
     def times(self) -> Tensor:
-        """Return i / steps for i = 0 ... steps, float64."""
-        return torch.arange(self.steps + 1, dtype=torch.float64) / self.steps
+        """Return the times, float64 [steps + 1]; a single step goes from 0 to 1 whatever `last_step` says."""
+        before = 1 - (1 / self.steps if self.last_step is None or self.steps == 1 else self.last_step)
+        first = torch.arange(self.steps, dtype=torch.float64) * (before / max(1, self.steps - 1))
+        return torch.cat([first, torch.ones(1, dtype=torch.float64)])

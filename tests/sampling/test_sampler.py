@@ -26,6 +26,21 @@ def test_a_grid_runs_from_zero_to_one(steps):
     torch.testing.assert_close(times.diff(), torch.full((steps,), 1 / steps, dtype=torch.float64))
 
 
+def test_the_last_step_of_a_grid_can_be_longer():
+    steps = UniformGrid(5, last_step=0.2).times().diff()
+    torch.testing.assert_close(steps, torch.tensor([0.2, 0.2, 0.2, 0.2, 0.2], dtype=torch.float64))
+    steps = UniformGrid(10, last_step=0.55).times().diff()
+    torch.testing.assert_close(steps[-1], torch.tensor(0.55, dtype=torch.float64))
+    torch.testing.assert_close(steps[:-1], torch.full((9,), 0.05, dtype=torch.float64))
+    assert UniformGrid(1, last_step=0.3).times().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("last_step", [0, 1, -0.1, float("nan")])
+def test_a_last_step_that_leaves_no_time_is_refused(last_step):
+    with pytest.raises(ValueError, match="last_step"):
+        UniformGrid(10, last_step)
+
+
 def test_a_grid_without_steps_is_refused():
     with pytest.raises(ValueError, match="steps is 0"):
         UniformGrid(0)

@@ -47,6 +47,16 @@ def above(key: str, value: float, bound: float) -> None:
         raise UserInputError(f"{key}={value} is not above {bound}: give a larger number.")
 
 
+def between(key: str, value: float, low: float, high: float) -> None:
+    """Raise unless low < value < high; NaN is refused as well.
+
+    Raises:
+        UserInputError: The value is at a bound or outside.
+    """
+    if not low < value < high:
+        raise UserInputError(f"{key}={value} is not between {low} and {high}: give a number in between.")
+
+
 def one_of(key: str, value: object, choices: Iterable[str]) -> None:
     """Raise unless value is one of the choices.
 
