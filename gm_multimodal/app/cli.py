@@ -1,6 +1,7 @@
 """The `gm-multimodal` command: finds the subcommand before anything heavy is imported."""
 
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,7 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     command = given[0] if given and given[0] in COMMANDS else ""
     try:
-        return _dispatch(given)
+        code = _dispatch(given)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Who read our output has gone, as `| head` does: nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (Exception, KeyboardInterrupt) as error:
         return report_failure(error, command)
 

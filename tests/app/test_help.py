@@ -59,3 +59,12 @@ def test_version(run):
 def test_module_runs_as_the_command():
     result = subprocess.run([sys.executable, "-m", "gm_multimodal", "--version"], capture_output=True, text=True)
     assert result.stdout == f"gm-multimodal {__version__}\n"
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    command = [sys.executable, "-m", "gm_multimodal", "design", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
