@@ -73,7 +73,7 @@ def network_call(network: Any, length: int, batch: int) -> Call:
     data = random_batch(length, batch, network.types)
     previous = {**data.state, "sequence": functional.one_hot(data.state["sequence"], network.types).float()}
     times = {name: torch.full((batch, length), 0.5) for name in data.state}
-    return torch.no_grad()(lambda: network(data.state, times, data.context, previous))
+    return torch.inference_mode()(lambda: network(data.state, times, data.context, previous))
 
 
 def two_training_steps(network: Any, config: Any) -> Call:

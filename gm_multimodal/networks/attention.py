@@ -16,7 +16,7 @@ class InvariantPointAttention(nn.Module):
     """Attention between frames whose logits hold -w |T_i q - T_j k|^2 (AlphaFold 2, algorithm 22).
 
     The squared distance expands into inner products, -w |q|^2 + 2 w q.k - w |k|^2, whose first term drops out of the
-    softmax. Scalars, points and -w |k|^2 therefore share one vector per head and one call of
+    softmax. Scalars, points and -w |k|^2 (with the padding of j) therefore share one vector per head and one call of
     `scaled_dot_product_attention`; no tensor of size N x N x points exists.
 
     Args:
@@ -40,21 +40,22 @@ class InvariantPointAttention(nn.Module):
         self.gather = scaled_init_(nn.Linear(heads * (self.value_scalars + 4 * points), width), 0.3)
         self.point_weight = nn.Parameter(torch.full((heads,), 0.54))
 
-    def forward(self, sites: Tensor, frames: Frames, bias: Tensor) -> Tensor:
+    def forward(self, sites: Tensor, frames: Frames, bias: Tensor, padding: Tensor) -> Tensor:
         """Return the update of the sites.
 
         Args:
             sites: [B, N, width].
             frames: current frames.
-            bias: added to the logits, [B, heads, N, N]; very negative where j is padding.
+            bias: added to the logits, [B, heads, N, N].
+            padding: added to the logits of key j, [B, N]; very negative where j is padding.
 
         Returns:
             [B, N, width].
         """
-        return self.gather(self._attend(self.project(self.norm(sites)).to(frames.translations), frames, bias))
+        return self.gather(self._attend(self.project(self.norm(sites)).to(frames.translations), frames, bias, padding))
 
     @in_full_precision
-    def _attend(self, projected: Tensor, frames: Frames, bias: Tensor) -> Tensor:
+    def _attend(self, projected: Tensor, frames: Frames, bias: Tensor, padding: Tensor) -> Tensor:
         b, n, _ = projected.shape
         heads, points = self.heads, self.points
         origin = frames.translations[..., None]
@@ -68,7 +69,7 @@ class InvariantPointAttention(nn.Module):
         k_square = k_points.square().sum(-1, keepdim=True)
         one = torch.ones_like(k_square)
         query = torch.cat([self._heads(q) * self.key_scalars**-0.5, q_points * (2 * weight), one], -1)
-        key = torch.cat([self._heads(k), k_points, -weight * k_square], -1)
+        key = torch.cat([self._heads(k), k_points, padding[:, None, :, None] - weight * k_square], -1)
         value = torch.cat([self._heads(v), v_points], -1)
         out = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0).transpose(1, 2)
         scalars, seen = out.split([self.value_scalars, 3 * points], -1)

@@ -10,6 +10,7 @@ from typing import final
 import torch
 from e3nn import o3
 from torch import Tensor
+from torch.nn import functional
 
 from gm_multimodal.network import Context
 from gm_multimodal.networks.layers import in_full_precision
@@ -76,52 +77,55 @@ def local_features(frames: Frames, neighbours: Tensor) -> Tensor:
     return (features * neighbours[..., None, :]).flatten(-2)
 
 
-def _offset_table(device: torch.device) -> Tensor:
-    """Return hat functions on the knots _OFFSETS at the integers -64 ... 64, [knots, 129]."""
-    knots = torch.tensor(_OFFSETS, dtype=torch.float32, device=device)
-    at = torch.arange(_OFFSETS[0], _OFFSETS[-1] + 1, dtype=torch.float32, device=device)
+def offset_table() -> Tensor:
+    """Return hat functions on _OFFSETS at the integers -64 ... 64, then zeros for other chains, [PAIR_OFFSETS, 130]."""
+    knots = torch.tensor(_OFFSETS, dtype=torch.float32)
+    at = torch.arange(_OFFSETS[0], _OFFSETS[-1] + 1, dtype=torch.float32)
     left = torch.cat([knots[:1] - 1, knots[:-1]])
     right = torch.cat([knots[1:], knots[-1:] + 1])
     rise = (at - left[:, None]) / (knots - left)[:, None]
     fall = (right[:, None] - at) / (right - knots)[:, None]
-    return torch.minimum(rise, fall).clamp(min=0)
+    return functional.pad(torch.minimum(rise, fall).clamp(min=0), (0, 1))
 
 
 @torch.no_grad()
-def offset_features(context: Context) -> Tensor:
-    """Encode the position of j relative to i along the chain, [B, PAIR_OFFSETS, N, N].
+def offset_features(context: Context, table: Tensor, out: Tensor) -> None:
+    """Encode the position of j relative to i along the chain; written to `out` [PAIR_OFFSETS, B, N, N] in place.
 
     Piecewise linear in the offset: exact for neighbours, coarse far away; all zero between different chains.
     """
-    offset = (context.index[:, None, :] - context.index[:, :, None]).clamp(_OFFSETS[0], _OFFSETS[-1]) - _OFFSETS[0]
-    table = _offset_table(offset.device)
-    encoded = table.index_select(1, offset.flatten()).unflatten(1, offset.shape).transpose(0, 1)
-    return encoded * (context.chain[:, None, :] == context.chain[:, :, None])[:, None]
+    first, last = _OFFSETS[0], _OFFSETS[-1]
+    column = (context.index[:, None, :] - context.index[:, :, None]).clamp(first, last) - first
+    column = torch.where(context.chain[:, None, :] == context.chain[:, :, None], column, table.shape[1] - 1)
+    torch.index_select(table, 1, column.flatten(), out=out.view(out.shape[0], -1))
 
 
 @torch.no_grad()
 @in_full_precision
 def pair_features(frames: Frames, out: Tensor) -> None:
-    """Describe frame j as seen from frame i; written to `out` [B, PAIR_GEOMETRY, N, N] in place.
+    """Describe frame j as seen from frame i; written to `out` [PAIR_GEOMETRY, B, N, N] in place.
 
     Relative rotation (9 numbers, the l = 1 Wigner matrix), spherical harmonics of l = 1 and 2 of the softly normalised
     direction (8), and compact bumps of the distance between 0.2 and 2.3 nm (16). Constants for the gradient: frames at
-    x_t are data, and fed-back frames are made without gradient.
+    x_t are data, and fed-back frames are made without gradient. Features come first, so that each is written once,
+    where the matrix product over all pairs reads it.
     """
-    x, r = frames.translations, frames.rotations
+    x = frames.translations - frames.translations.mean(1, keepdim=True)
     b, n, _ = x.shape
-    x = x - x.mean(1, keepdim=True)
-    rows = r.permute(0, 3, 1, 2).reshape(b, 3 * n, 3)
-    columns = torch.cat([r, x[..., None]], -1).permute(0, 2, 3, 1).reshape(b, 3, 4 * n)
-    product = torch.bmm(rows, columns).view(b, 3, n, 4, n)
-    out[:, :9].view(b, 3, 3, n, n).copy_(product[:, :, :, :3].transpose(2, 3))
-    position = product[:, :, :, 3]
-    position = position - position.diagonal(dim1=-2, dim2=-1)[..., None]
-    distance = position.square().sum(1, keepdim=True).sqrt()
-    direction = (position / (distance + 0.05)).permute(0, 2, 3, 1)
-    harmonics = o3.spherical_harmonics([1, 2], direction, normalize=False, normalization="norm")
-    out[:, 9:17] = harmonics.permute(0, 3, 1, 2)
-    centres = torch.linspace(0.2, 2.3, 16, dtype=x.dtype, device=x.device)[:, None, None]
-    bumps = out[:, 17:]
-    torch.sub(distance.clamp(max=2.3), centres, out=bumps)
+    axes = frames.rotations.permute(3, 0, 1, 2)  # [3 axes, B, N, 3]
+    rows, columns = axes[:, None].expand(3, 3, b, n, 3), axes.expand(3, 3, b, n, 3)
+    torch.bmm(rows.reshape(9 * b, n, 3), columns.reshape(9 * b, n, 3).mT, out=out[:9].view(9 * b, n, n))
+    torch.bmm(axes.reshape(3 * b, n, 3), x.repeat(3, 1, 1).mT, out=out[9:12].view(3 * b, n, n))
+    position, bumps = out[9:12], out[17:]
+    position -= position.diagonal(dim1=-2, dim2=-1)[..., None].clone()
+    u, v, w = position
+    distance = (u * u).addcmul_(v, v).addcmul_(w, w).sqrt_()  # a norm over the first axis is slow
+    torch.sub(distance.clamp(max=2.3), _centres(distance), out=bumps)
     bumps.mul_(3.3).square_().neg_().add_(1).clamp_(min=0).square_()
+    direction = (position / (distance + 0.05)).movedim(0, -1)
+    harmonics = o3.spherical_harmonics([1, 2], direction, normalize=False, normalization="norm")
+    out[9:17] = harmonics.movedim(-1, 0)
+
+
+def _centres(like: Tensor) -> Tensor:
+    return torch.linspace(0.2, 2.3, 16, dtype=like.dtype, device=like.device)[:, None, None, None]

@@ -18,6 +18,7 @@ from gm_multimodal.networks.frames import (
     chain_neighbours,
     local_features,
     offset_features,
+    offset_table,
     pair_features,
 )
 from gm_multimodal.networks.layers import TimeEmbedding, Transition, in_full_precision, scaled_init_
@@ -56,33 +57,40 @@ class PairBiases(nn.Module):
         self.layers, self.heads = layers, heads
         self.features = nn.Linear(2 * PAIR_GEOMETRY + PAIR_OFFSETS, pair_width, bias=False)
         self.ends = nn.Linear(width, 2 * pair_width)
-        self.biases = nn.Linear(pair_width, layers * heads + POOLS)
+        # No constant: it would drop out of every softmax.
+        self.biases = nn.Linear(pair_width, layers * heads + POOLS, bias=False)
         self.message = scaled_init_(nn.Linear(POOLS * pair_width, width), 0.3)
+        self.register_buffer("offset_table", offset_table(), persistent=False)
+        self.offset_table: Tensor
 
     def forward(
-        self, sites: Tensor, frames: Frames, previous: Frames | None, context: Context
+        self, sites: Tensor, frames: Frames, previous: Frames | None, context: Context, padding: Tensor
     ) -> tuple[list[Tensor], Tensor]:
         """Return the biases of every layer, [B, heads, N, N] each, and the messages [B, N, width].
 
-        The first layer is split as W f_ij + W' s_i + W'' s_j, so that nothing of size N x N x 2 width is made.
+        The first layer is split as W f_ij + W' s_i + W'' s_j, so that nothing of size N x N x 2 width is made. Channels
+        come first, [channels, B, N, N]: each layer is one matrix product over all pairs, without a transposed copy.
         """
         b, n, _ = sites.shape
-        features = frames.translations.new_zeros(b, 2 * PAIR_GEOMETRY + PAIR_OFFSETS, n, n)
-        pair_features(frames, features[:, :PAIR_GEOMETRY])
-        if previous is not None:
-            pair_features(previous, features[:, PAIR_GEOMETRY : 2 * PAIR_GEOMETRY])
-        features[:, 2 * PAIR_GEOMETRY :] = offset_features(context)
-        first, second = self.ends(sites).mT.chunk(2, 1)
-        pairs = (first[..., :, None] + second[..., None, :]).flatten(2)
-        pairs = functional.relu(torch.baddbmm(pairs, self.features.weight.expand(b, -1, -1), features.flatten(2)))
-        padding = torch.where(context.present, 0.0, PADDING_BIAS).to(sites)[:, None, None, :]
-        logits = torch.baddbmm(self.biases.bias[:, None], self.biases.weight.expand(b, -1, -1), pairs)
-        logits = logits.unflatten(2, (n, n)) + padding
+        features = frames.translations.new_empty(2 * PAIR_GEOMETRY + PAIR_OFFSETS, b, n, n)
+        here, before, along = features.split([PAIR_GEOMETRY, PAIR_GEOMETRY, PAIR_OFFSETS])
+        pair_features(frames, here)
+        if previous is None:
+            before.zero_()
+        else:
+            pair_features(previous, before)
+        offset_features(context, self.offset_table, along)
+        # Contiguous, because a sum takes the layout of its terms.
+        first, second = self.ends(sites).permute(2, 0, 1).contiguous().chunk(2)
+        ends = (first[..., :, None] + second[..., None, :]).flatten(1)
+        pairs = functional.relu(torch.addmm(ends, self.features.weight, features.flatten(1)), inplace=True)
+        logits = (self.biases.weight @ pairs).unflatten(1, (b, n, n))
         # One split: every further slice would cost a full-size copy in the backward pass.
-        *biases, pools = logits.split([self.heads] * self.layers + [POOLS], 1)
-        shares = pools.softmax(-1).permute(0, 2, 1, 3)  # [B, N, POOLS, N]
-        pooled = shares @ pairs.unflatten(2, (n, n)).permute(0, 2, 3, 1)  # [B, N, POOLS, pair_width]
-        return biases, self.message(pooled.flatten(2))
+        *biases, pools = logits.split([self.heads] * self.layers + [POOLS])
+        shares = (pools + padding[:, None, :]).softmax(-1).flatten(1, 2).permute(1, 2, 0)  # [B * N, N, POOLS]
+        pooled = pairs.view(-1, b * n, n).transpose(0, 1) @ shares  # [B * N, pair_width, POOLS]
+        message = self.message(pooled.mT.reshape(b, n, -1))
+        return [bias.transpose(0, 1) for bias in biases], message
 
 
 @final
@@ -97,10 +105,12 @@ class TrunkLayer(nn.Module):
         self.move_norm = nn.LayerNorm(width)
         self.move = scaled_init_(nn.Linear(width, 6), 0.02)
 
-    def forward(self, sites: Tensor, frames: Frames, neighbours: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, sites: Tensor, frames: Frames, neighbours: Tensor, bias: Tensor, padding: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return the new sites [B, N, width] and a move [B, N, 3 + 3] in the local frame."""
         sites = sites + self.local(local_features(frames, neighbours))
-        sites = sites + self.attention(sites, frames, bias)
+        sites = sites + self.attention(sites, frames, bias, padding)
         sites = sites + self.transition(sites)
         return sites, self.move(self.move_norm(sites))
 
@@ -161,12 +171,13 @@ class ResidueTrunk(nn.Module):
         fed_back = None if previous is None else Frames(previous["translations"], previous["rotations"])
         neighbours = chain_neighbours(context).to(start.translations)
         sites = self._embed(state, times, start, previous, fed_back, neighbours)
-        biases, message = self.pairs(sites, start, fed_back, context)
+        padding = torch.where(context.present, 0.0, PADDING_BIAS).to(sites)
+        biases, message = self.pairs(sites, start, fed_back, context, padding)
         sites = sites + message
         remaining = 1 - times["translations"][..., None], 1 - times["rotations"][..., None]
         frames, tangent = start, torch.zeros_like(start.translations)
         for layer, bias in zip(self.layers, biases, strict=True):
-            sites, move = layer(sites, frames, neighbours, bias.to(start.translations))
+            sites, move = layer(sites, frames, neighbours, bias.to(start.translations), padding)
             frames, tangent = _moved(start, frames, tangent, move.to(tangent), remaining)
         sites = self.head_norm(sites)
         return {

@@ -57,7 +57,7 @@ class Sampler:
 
     grid: TimeGrid
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __call__(
         self,
         network: Network,
@@ -70,7 +70,7 @@ class Sampler:
         """Draw a state at t = 1 given what is known.
 
         Args:
-            network: the network, called under no_grad.
+            network: the network, called in inference mode.
             product: the factors.
             known: what is given, and which sites are present.
             context: what stays the same.

@@ -49,22 +49,21 @@ def quaternion_to_matrix(q: Tensor) -> Tensor:
     return torch.stack(first + second + third, -1).unflatten(-1, (3, 3))
 
 
+# Row k holds the entries of the generator [e_k]_x.
+_GENERATORS = torch.tensor([[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]])
+
+
 def rotation_exp(v: Tensor) -> Tensor:
-    """Return exp([v]_x) = cos|v| I + sinc|v| [v]_x + (1 - cos|v|)/|v|^2 v v^T (Rodrigues), [*B, 3] -> [*B, 3, 3].
+    """Return exp([v]_x) = I + sinc|v| [v]_x + (1 - cos|v|)/|v|^2 [v]_x^2 (Rodrigues), [*B, 3] -> [*B, 3, 3].
 
     Smooth with finite derivatives at v = 0.
     """
-    square = v.square().sum(-1)
+    square = v.square().sum(-1, keepdim=True)[..., None]
     # The tiny offset keeps the derivative of the square root finite at 0; it is below the rounding of sinc and cos.
     angle = (square + torch.finfo(v.dtype).tiny ** 0.5).sqrt()
-    a, b = torch.sinc(angle / torch.pi), 0.5 * torch.sinc(angle / (2 * torch.pi)).square()
-    x, y, z = v.unbind(-1)
-    c = 1 - b * square
-    ax, ay, az, bx, by, bz = a * x, a * y, a * z, b * x, b * y, b * z
-    first = [c + bx * x, bx * y - az, bx * z + ay]
-    second = [bx * y + az, c + by * y, by * z - ax]
-    third = [bx * z - ay, by * z + ax, c + bz * z]
-    return torch.stack(first + second + third, -1).unflatten(-1, (3, 3))
+    generator = (v @ _GENERATORS.to(v)).unflatten(-1, (3, 3))
+    linear, quadratic = torch.sinc(angle / torch.pi), 0.5 * torch.sinc(angle / (2 * torch.pi)).square()
+    return torch.eye(3).to(v) + linear * generator + quadratic * (generator @ generator)
 
 
 def rotation_log(r: Tensor) -> Tensor:

@@ -53,11 +53,12 @@ def test_attention_equals_the_plain_definition(offset):
     rng = torch.Generator().manual_seed(1)
     sites = torch.randn(1, SITES, WIDTH, generator=rng, dtype=torch.float64)
     bias = torch.randn(1, HEADS, SITES, SITES, generator=rng, dtype=torch.float64)
-    bias[..., -1] = -1e9  # the last site is padding
+    padding = torch.zeros(1, SITES, dtype=torch.float64)
+    padding[:, -1] = -1e9
     layer = attention()
-    expected = reference(layer, sites, frames, bias)
+    expected = reference(layer, sites, frames, bias + padding[:, None, None])
     assert expected.std() > 0.1
-    torch.testing.assert_close(layer(sites, frames, bias), expected, atol=1e-10, rtol=0)
+    torch.testing.assert_close(layer(sites, frames, bias, padding), expected, atol=1e-10, rtol=0)
 
 
 def test_attention_looks_at_what_is_near():
@@ -72,8 +73,10 @@ def test_attention_looks_at_what_is_near():
     x[0, -1] = 5.0
     frames = Frames(x, torch.eye(3, dtype=torch.float64).expand(1, SITES, 3, 3))
     sites = torch.zeros(1, SITES, WIDTH, dtype=torch.float64)
-    near = layer(sites, frames, torch.zeros(1, HEADS, SITES, SITES, dtype=torch.float64))
-    alone = layer(sites[:, :-1], Frames(x[:, :-1], frames.rotations[:, :-1]), torch.zeros(1, HEADS, 6, 6).double())
+    bias, padding = torch.zeros(1, HEADS, SITES, SITES, dtype=torch.float64), torch.zeros(1, SITES).double()
+    near = layer(sites, frames, bias, padding)
+    without = Frames(x[:, :-1], frames.rotations[:, :-1])
+    alone = layer(sites[:, :-1], without, bias[..., :-1, :-1], padding[:, :-1])
     torch.testing.assert_close(near[:, :-1], alone, atol=1e-12, rtol=0)
 
 

@@ -105,7 +105,7 @@ def test_pair_features_know_relative_frames_alone():
     shift = torch.tensor([3.0, -8.0, 1.0])
     frames = Frames(state["translations"], state["rotations"])
     moved = Frames(state["translations"] @ turn.T + shift, turn @ state["rotations"])
-    first, second = torch.empty(2, ROWS, PAIR_GEOMETRY, SITES, SITES)
+    first, second = torch.empty(2, PAIR_GEOMETRY, ROWS, SITES, SITES)
     pair_features(frames, first)
     pair_features(moved, second)
     torch.testing.assert_close(first, second, atol=1e-10, rtol=0)

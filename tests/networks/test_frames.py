@@ -1,6 +1,7 @@
 """What the features are: each number against its plain definition."""
 
 import torch
+from e3nn import o3
 
 from gm_multimodal.networks.frames import (
     LOCAL_FEATURES,
@@ -11,6 +12,7 @@ from gm_multimodal.networks.frames import (
     chain_neighbours,
     local_features,
     offset_features,
+    offset_table,
     pair_features,
 )
 from tests.networks.trunks import context_of, random_state
@@ -23,10 +25,18 @@ def frames(seed: int = 0) -> Frames:
     return Frames(state["translations"], state["rotations"])
 
 
+def encoded_offsets(context) -> torch.Tensor:
+    sites = context.present.shape[1]
+    out = torch.empty(PAIR_OFFSETS, 1, sites, sites)
+    offset_features(context, offset_table(), out)
+    return out[:, 0]
+
+
 def test_pair_features_against_their_definition():
     f = frames()
-    out = torch.empty(1, PAIR_GEOMETRY, SITES, SITES, dtype=torch.float64)
+    out = torch.empty(PAIR_GEOMETRY, 1, SITES, SITES, dtype=torch.float64)
     pair_features(f, out)
+    out = out.transpose(0, 1)
     centres = torch.linspace(0.2, 2.3, 16, dtype=torch.float64)
     for i in range(SITES):
         for j in range(SITES):
@@ -35,6 +45,8 @@ def test_pair_features_against_their_definition():
             seen = r.T @ (x[j] - x[i])
             distance = seen.norm()
             torch.testing.assert_close(out[0, 9:12, i, j], seen / (distance + 0.05), atol=1e-7, rtol=0)
+            harmonics = o3.spherical_harmonics(2, seen / (distance + 0.05), normalize=False, normalization="norm")
+            torch.testing.assert_close(out[0, 12:17, i, j], harmonics, atol=1e-7, rtol=0)
             bumps = (1 - (3.3 * (distance.clamp(max=2.3) - centres)) ** 2).clamp(min=0) ** 2
             torch.testing.assert_close(out[0, 17:, i, j], bumps, atol=1e-7, rtol=0)
 
@@ -89,7 +101,7 @@ def test_offsets_are_exact_near_by_and_interpolated_far_away():
     context = type(context)(context.present, index, context.chain)
     right = torch.tensor([1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 64.0])
     knots = torch.cat([-right.flip(0), torch.zeros(1), right])
-    encoded = offset_features(context)[0]
+    encoded = encoded_offsets(context)
     assert encoded.shape == (PAIR_OFFSETS, 5, 5)
     torch.testing.assert_close(encoded.sum(0), torch.ones(5, 5))
     read_back = (knots[:, None, None] * encoded).sum(0)
@@ -100,7 +112,7 @@ def test_offsets_are_exact_near_by_and_interpolated_far_away():
 
 def test_other_chains_have_no_offset():
     chain = torch.tensor([[0, 0, 0, 1, 1, 1, 1]])
-    encoded = offset_features(context_of(torch.ones(1, SITES, dtype=torch.bool), chain))[0]
+    encoded = encoded_offsets(context_of(torch.ones(1, SITES, dtype=torch.bool), chain))
     assert (encoded[:, :3, 3:] == 0).all()
     assert (encoded[:, 3:, :3] == 0).all()
     assert (encoded[:, 3:, 3:].sum(0) == 1).all()
