@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger
 
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.batch import ProteinBatch
 from gm_multimodal.training.checkpoints import save_checkpoint
 from gm_multimodal.training.data import ChainData
 from gm_multimodal.training.module import DesignModule
@@ -59,7 +60,25 @@ class ReleaseWriter(Callback):
 
     def __init__(self, path: Path, recipe: Recipe) -> None:
         self.path, self.recipe = path, recipe
+        self.seen = {"chains_seen": 0, "residues_seen": 0}
         self._written_step: int | None = None
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count what was trained on; the other processes are taken to see as much as this one."""
+        assert isinstance(batch, ProteinBatch)
+        present = batch.context.present
+        self.seen["chains_seen"] += trainer.world_size * len(present)
+        self.seen["residues_seen"] += trainer.world_size * int(present.sum())
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the counts, which a resumed training goes on from."""
+        return dict(self.seen)
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Take up the counts of the training that is resumed."""
+        self.seen = dict(state_dict)
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the checkpoint on the first process."""
@@ -76,7 +95,7 @@ class ReleaseWriter(Callback):
         self._written_step = trainer.global_step
         losses = {name: float(value) for name, value in trainer.callback_metrics.items() if "validation/" in name}
         reached = {"steps": trainer.global_step, "epochs": trainer.current_epoch, "processes": trainer.world_size}
-        provenance = {**self.recipe.provenance, **reached, "losses": losses}
+        provenance = {**self.recipe.provenance, **reached, **self.seen, "losses": losses}
         save_checkpoint(self.path, pl_module.network.state_dict(), self.recipe.config, provenance)
 
 

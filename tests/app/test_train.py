@@ -34,6 +34,7 @@ def test_writes_a_checkpoint_that_says_what_it_is_and_that_design_takes(trained:
     with safe_open(trained / "model.safetensors", framework="pt") as file:
         provenance = json.loads(file.metadata()["provenance"])
     assert provenance["steps"] == 2
+    assert provenance["residues_seen"] >= 40 * provenance["chains_seen"] >= 80
     assert set(provenance["losses"]) >= {f"validation/{k}" for k in ("translations", "rotations", "sequence")}
     assert 40 <= provenance["length_range"][0] <= provenance["length_range"][1] <= 80
     run = ["design", f"checkpoint={trained / 'model.safetensors'}", f"out={tmp_path / 'd'}", "length=20", "steps=1"]
