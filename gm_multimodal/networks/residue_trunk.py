@@ -28,6 +28,8 @@ from gm_multimodal.spaces.rotations import rotation_exp
 FACTORS = ("translations", "rotations", "sequence")
 POOLS = 4
 PADDING_BIAS = -1e9
+REACH = 0.1
+"""How far an origin that is not given can always move, as a share of time: bounds what late times ask of the weights."""
 
 
 @in_full_precision
@@ -120,8 +122,8 @@ class ResidueTrunk(nn.Module):
     """SE(3)-equivariant network on frames and types: invariant features, geometry only through local frames.
 
     Every layer moves an estimate of the clean frames, which starts at x_t and is scaled by the time that remains:
-    x_hat = x_t + (1 - t) sum R_hat u and R_hat = R_t exp((1 - tau) sum w). A given frame (time 1) therefore stays
-    exactly where it is.
+    x_hat = x_t + (1 - t + REACH) sum R_hat u and R_hat = R_t exp((1 - tau) sum w). A given frame (time 1) stays exactly
+    where it is.
 
     Args:
         width: channels of a site.
@@ -174,7 +176,8 @@ class ResidueTrunk(nn.Module):
         padding = torch.where(context.present, 0.0, PADDING_BIAS).to(sites)
         biases, message = self.pairs(sites, start, fed_back, context, padding)
         sites = sites + message
-        remaining = 1 - times["translations"][..., None], 1 - times["rotations"][..., None]
+        left = 1 - times["translations"][..., None]
+        remaining = torch.where(left > 0, left + REACH, left), 1 - times["rotations"][..., None]
         frames, tangent = start, torch.zeros_like(start.translations)
         for layer, bias in zip(self.layers, biases, strict=True):
             sites, move = layer(sites, frames, neighbours, bias.to(start.translations), padding)

@@ -28,9 +28,9 @@ class BackboneLosses:
     """
 
     atoms: float = 0.5
-    bonded: float = 3.0
+    bonded: float = 6.0
     contacts: float = 1.0
-    clashes: float = 10.0
+    clashes: float = 100.0
     start: float = 0.25
     time_clip: float = 0.9
 

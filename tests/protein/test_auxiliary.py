@@ -82,7 +82,7 @@ def test_a_clash_is_seen_and_neighbours_are_not_clashes(helix):
 
 def test_weights_multiply_their_parts(helix):
     x = helix[0] * 0.6
-    total, parts = evaluate(helix, x=x)
+    total, parts = evaluate(helix, x=x, losses=BackboneLosses(atoms=0.5, bonded=3.0, contacts=1.0, clashes=10.0))
     assert all(part > 0 for part in parts.values())
     expected = 0.5 * parts["atoms"] + 3 * parts["bonded"] + 1 * parts["contacts"] + 10 * parts["clashes"]
     torch.testing.assert_close(total, expected)
