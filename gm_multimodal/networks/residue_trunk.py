@@ -29,7 +29,7 @@ FACTORS = ("translations", "rotations", "sequence")
 POOLS = 4
 PADDING_BIAS = -1e9
 REACH = 0.1
-"""How far an origin that is not given can always move, as a share of time: bounds what late times ask of the weights."""
+"""How far an origin that is not given can move at any time, as a share of time: bounds what late times ask for."""
 
 
 @in_full_precision
