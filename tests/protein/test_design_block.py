@@ -1,7 +1,6 @@
 """A block of designs: arrays, units, confidence and trajectories, with a small random network."""
 
 import numpy as np
-import pytest
 import torch
 
 from gm_multimodal.protein.design import sample_block
