@@ -31,7 +31,6 @@ def train(config: TrainConfig) -> Path:
     """
     set_threads(config.threads)
     out = Path(config.out)
-    _keep_record(out, config)
     chains, validation = _read(config, "train"), _read(config, "validation")
     torch.manual_seed(config.seed)
     module = DesignModule(
@@ -43,6 +42,8 @@ def train(config: TrainConfig) -> Path:
         self_conditioning=config.self_conditioning,
         seed=config.seed,
     )
+    # Only now: a command that could not start must not stand in the way of the mended one.
+    _keep_record(out, config)
     data = ChainData(chains, validation, config.residues_per_batch, config.seed)
     recipe = Recipe({"network": config.network, "product": config.product}, _provenance(config, chains))
     released = fit(module, data, recipe, out, config.trainer, config.ema_decay)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import nn
 from gm_multimodal import __version__
 from gm_multimodal.errors import CheckpointError
 from gm_multimodal.product import Factor
+from gm_multimodal.protein.output import write_atomically
 from gm_multimodal.training.build import build_network, build_product
 
 SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints"
@@ -111,9 +111,7 @@ def save_checkpoint(
     metadata = {"version": __version__, "config": json.dumps(config), "provenance": json.dumps(provenance)}
     data = save({name: tensor.detach().cpu().to(torch.bfloat16) for name, tensor in weights.items()}, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    write_atomically(path, data)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.Tensor]]:

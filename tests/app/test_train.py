@@ -52,6 +52,12 @@ def test_another_network_cannot_continue_a_training(trained: Path, capsys: pytes
     assert "network.width: 32 -> 48" in capsys.readouterr().err
 
 
+def test_a_command_that_could_not_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    for mistake in ("data=nowhere.parquet", "min_length=127", "network._target_=os.system"):
+        assert train(tmp_path / "run", mistake) == 2
+        assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("override", "said"),
     [
