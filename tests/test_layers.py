@@ -14,8 +14,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("errors", "noise"),
     ("spaces",),
-    ("schedules",),
-    ("paths",),
+    ("generators", "schedules"),
+    ("paths", "bregman"),
     ("parameterizations",),
     ("processes",),
     ("product",),

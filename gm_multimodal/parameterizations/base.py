@@ -4,6 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from gm_multimodal.generators import DensityJump
 from gm_multimodal.noise import Noise
 
 
@@ -19,12 +20,13 @@ class Prediction(Protocol):
         """Return the endpoint that is shown and fed back, [*B, *E]."""
         ...
 
-    def sample(self, noise: Noise) -> Tensor:
-        """Draw z from the predicted posterior, [*B, *E].
 
-        Raises:
-            IncompatibleProcess: if the prediction is a mean without a law.
-        """
+@runtime_checkable
+class Posterior(Prediction, Protocol):
+    """A prediction that is a law of z, not a mean alone."""
+
+    def sample(self, noise: Noise) -> Tensor:
+        """Draw z from the predicted posterior, [*B, *E]."""
         ...
 
 
@@ -34,6 +36,15 @@ class ManifoldPrediction(Prediction, Protocol):
 
     def displacement(self) -> Tensor:
         """Return the posterior mean of log_{x_t}(z), [*B, *T]."""
+        ...
+
+
+@runtime_checkable
+class RatePrediction(Prediction, Protocol):
+    """A prediction of the marginal jump itself, not of z."""
+
+    def generator(self) -> DensityJump:
+        """Return the jump."""
         ...
 
 

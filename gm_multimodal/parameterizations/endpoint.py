@@ -5,8 +5,6 @@ from typing import final
 
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
-from gm_multimodal.noise import Noise
 from gm_multimodal.spaces.base import Manifold
 from gm_multimodal.spaces.euclidean import Euclidean
 
@@ -35,13 +33,6 @@ class EndpointPrediction:
     def mean(self) -> Tensor:
         """Return the endpoint, [*B, *E]."""
         return self.endpoint
-
-    def sample(self, noise: Noise) -> Tensor:
-        """Refuse: a mean is not a law."""
-        raise IncompatibleProcess(
-            "EndpointPrediction knows the posterior mean alone and cannot draw from the posterior. "
-            "Use a flow (marginal: mean), or a parameterization with a law."
-        )
 
     def displacement(self) -> Tensor:
         """Return log_x(endpoint), [*B, *T]."""

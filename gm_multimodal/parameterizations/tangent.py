@@ -1,4 +1,4 @@
-"""The law of the scaled tangent v = log_{x_t}(z) / (1 - t), in the frame of x_t."""
+"""The law of the scaled tangent v = log_{x_t}(z) / (1 - t), in the frame of x_t: a mixture of isotropic Gaussians."""
 
 from dataclasses import dataclass
 from typing import final
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gm_multimodal.noise import Noise
 from gm_multimodal.spaces.base import Manifold, expand_as
+from gm_multimodal.spaces.categorical import draw_categorical
 from gm_multimodal.spaces.rotations import Rotations
 
 # 1 - t below which a tangent is no longer resolved in single precision; such points have arrived.
@@ -17,59 +18,75 @@ SMALLEST_REMAINDER = 1e-4
 @final
 @dataclass(frozen=True)
 class TangentPrediction:
-    """v ~ N(mean, scale^2 I) in the tangent space at x, so that z = exp_x((1 - t) v).
+    """v ~ sum_k w_k N(m_k, s_k^2 I) in the tangent space at x, so that z = exp_x((1 - t) v).
 
     Attributes:
         space: the manifold.
         x: where the process is, [*B, *E].
         t: path time, [*B].
-        tangent: mean of v, [*B, *T] (rad on SO(3)).
-        log_scale: logarithm of the standard deviation of v, [*B].
+        means: m_k, [*B, K, *T] (rad on SO(3)).
+        log_scales: log s_k, [*B, K].
+        logits: log w_k up to a constant, [*B, K].
     """
 
     space: Manifold
     x: Tensor
     t: Tensor
-    tangent: Tensor
-    log_scale: Tensor
+    means: Tensor
+    log_scales: Tensor
+    logits: Tensor
 
     def loss(self, z: Tensor) -> Tensor:
         """Return -log density of v = log_x(z) / (1 - t), without its constant, [*B]; finite as t -> 1."""
-        remainder = (1 - self.t).clamp(min=SMALLEST_REMAINDER)
-        v = self.space.log(self.x, z) / expand_as(remainder, self.tangent)
-        residual = (v - self.tangent) * torch.exp(-expand_as(self.log_scale, self.tangent))
-        return 0.5 * residual.square().sum(-1) + self.tangent.shape[-1] * self.log_scale
+        v = self.space.log(self.x, z)
+        v = v / expand_as((1 - self.t).clamp(min=SMALLEST_REMAINDER), v)
+        residual = (v[..., None, :] - self.means) * torch.exp(-self.log_scales)[..., None]
+        log_density = -0.5 * residual.square().sum(-1) - v.shape[-1] * self.log_scales
+        return -torch.logsumexp(self.logits.log_softmax(-1) + log_density, -1)
 
     def mean(self) -> Tensor:
         """Return exp_x((1 - t) E[v]), [*B, *E]."""
         return self.space.exp(self.x, self.displacement())
 
     def sample(self, noise: Noise) -> Tensor:
-        """Draw v and return exp_x((1 - t) v), [*B, *E]."""
-        normal = noise.normal(self.tangent.shape).to(self.tangent)
-        v = self.tangent + torch.exp(expand_as(self.log_scale, self.tangent)) * normal
+        """Draw a component and v, and return exp_x((1 - t) v), [*B, *E]."""
+        k = draw_categorical(self.logits.softmax(-1), noise)[..., None]
+        mean = self.means.gather(-2, k[..., None].expand(*k.shape, self.means.shape[-1])).squeeze(-2)
+        normal = noise.normal(mean.shape).to(mean)
+        v = mean + torch.exp(self.log_scales.gather(-1, k)) * normal
         return self.space.exp(self.x, expand_as(1 - self.t, v) * v)
 
     def displacement(self) -> Tensor:
         """Return (1 - t) E[v], [*B, *T]."""
-        return expand_as(1 - self.t, self.tangent) * self.tangent
+        mean = (self.logits.softmax(-1)[..., None] * self.means).sum(-2)
+        return expand_as(1 - self.t, mean) * mean
 
 
 @final
 @dataclass(frozen=True)
-class TangentGaussian:
-    """Reads the output [*B, 3 + 1] on SO(3) as (E[v], log scale), in the frame of x_t: invariant under rotations.
+class TangentMixture:
+    """Reads the output [*B, 5 K] on SO(3) as (m_k, log s_k, logit_k), in the frame of x_t: invariant under rotations.
 
-    On the geodesic path v is the constant velocity of the particle, |v| <= pi; a prediction is not truncated to that
-    ball, because a posterior of finite width has mass beyond it.
+    One component has no logit: the output is [*B, 4]. On the geodesic path v is the constant velocity of the particle,
+    |v| <= pi; a prediction is not truncated to that ball, because a posterior of finite width has mass beyond it.
+
+    Attributes:
+        space: SO(3).
+        components: K.
     """
 
     space: Rotations
+    components: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a mixture of nothing."""
+        if self.components < 1:
+            raise ValueError(f"TangentMixture: components is {self.components}; give 1 or more.")
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """(4,): three coordinates of the mean and the logarithm of the scale."""
-        return (4,)
+        """(5 K,), or (4,) for one component."""
+        return (4,) if self.components == 1 else (5 * self.components,)
 
     @property
     def predicts(self) -> type:
@@ -77,5 +94,8 @@ class TangentGaussian:
         return TangentPrediction
 
     def __call__(self, output: Tensor, x: Tensor, t: Tensor) -> TangentPrediction:
-        """Split the output [*B, 4] into mean and log scale."""
-        return TangentPrediction(self.space, x, t, output[..., :3], output[..., 3])
+        """Split the output into means [*B, 3 K], log scales [*B, K] and logits [*B, K]."""
+        k = self.components
+        means, log_scales, logits = output.split([3 * k, k, output.shape[-1] - 4 * k], -1)
+        logits = logits if k > 1 else torch.zeros_like(log_scales)
+        return TangentPrediction(self.space, x, t, means.unflatten(-1, (k, 3)), log_scales, logits)

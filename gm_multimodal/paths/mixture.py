@@ -1,22 +1,43 @@
 """Mixture paths: stay at the prior's draw or be z."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
 from torch import Tensor
 
 from gm_multimodal.noise import Noise
-from gm_multimodal.spaces.categorical import MaskedCategorical
+from gm_multimodal.schedules import Linear, Schedule
+from gm_multimodal.spaces.base import StateSpace, expand_as
 
 
 @final
 @dataclass(frozen=True)
-class MaskingPath:
-    """p_t(. | z) = (1 - t) delta_mask + t delta_z (discrete flow models, arXiv 2402.04997, eq. 6)."""
+class MixturePath:
+    """p_t(. | z) = (1 - k_t) p_0 + k_t delta_z on any space (arXiv 2410.20587, section 3; 2402.04997, eq. 6).
 
-    space: MaskedCategorical
+    The space gives p_0: with `MaskedCategorical` the masking path, with `Categorical` the uniform path, with
+    `Rotations` Haar measure, with `Interval` the uniform law.
+
+    Attributes:
+        space: where the points live.
+        weight: k.
+    """
+
+    space: StateSpace
+    weight: Schedule = field(default_factory=Linear)
 
     def sample(self, x0: Tensor, z: Tensor, t: Tensor, noise: Noise) -> Tensor:
-        """Keep x_0 (the mask) with probability 1 - t, otherwise z; int64 [*B]."""
-        return torch.where(noise.uniform(z.shape) < t, z, x0)
+        """Keep x_0 with probability 1 - k_t, otherwise z; [*B, *E]."""
+        is_data = noise.uniform(t.shape).to(t) < self.weight(t)
+        return torch.where(expand_as(is_data, z), z, x0)
+
+    def rate(self, t: Tensor) -> Tensor:
+        """Return k' / (1 - k), at which what is not yet z becomes z, [*B] [1/time]."""
+        return self.weight.derivative(t) / (1 - self.weight(t)).clamp(min=torch.finfo(t.dtype).tiny)
+
+    def share(self, t: Tensor, t_next: Tensor) -> Tensor:
+        """Return (k_{t'} - k_t) / (1 - k_t), the probability of becoming z from t to t'; exactly 1 at t' = 1, [*B]."""
+        k, k_next = self.weight(t), self.weight(t_next)
+        share = (k_next - k) / (1 - k).clamp(min=torch.finfo(t.dtype).tiny)
+        return torch.where(t_next >= 1, torch.ones_like(share), share)

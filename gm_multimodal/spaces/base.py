@@ -1,6 +1,10 @@
-"""What a state space offers. Axis letters: *B batch, *E event (one point), *T tangent vector."""
+"""What a state space offers.
 
-from typing import Protocol
+Axis letters: *B batch, *E event (one point), *T tangent vector, *P independent parts of a point. A point of R^d or of a
+torus has d parts, a rotation is one; t [*B] and numbers per part [*B, *P] broadcast against points by `expand_as`.
+"""
+
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -24,8 +28,9 @@ class StateSpace(Protocol):
         ...
 
 
+@runtime_checkable
 class Manifold(StateSpace, Protocol):
-    """A space with geodesics; tangent vectors are given in coordinates, [*B, *T]."""
+    """A space with geodesics; tangent vectors are given in coordinates of an orthonormal frame, [*B, *T]."""
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """Walk from x along the geodesic with initial velocity v for unit time, [*B, *E]."""
@@ -33,6 +38,31 @@ class Manifold(StateSpace, Protocol):
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the shortest v with exp_x(v) = y, [*B, *T]."""
+        ...
+
+
+@runtime_checkable
+class UniformSpace(Manifold, Protocol):
+    """A compact manifold with a uniform prior that looks the same from every point; a product of such if it has parts.
+
+    Densities are with respect to the prior (on SO(3): Haar measure, never Lebesgue measure of the angle).
+    """
+
+    @property
+    def radius(self) -> float:
+        """Greatest distance between two points of a part."""
+        ...
+
+    def radial_density(self, r: Tensor) -> Tensor:
+        """Return the density, on [0, radius], of the distance between two uniform points of a part; as `r`."""
+        ...
+
+    def lengths(self, v: Tensor) -> Tensor:
+        """Return |v| of every part, [*B, *T] -> [*B, *P]."""
+        ...
+
+    def directions(self, batch: tuple[int, ...], noise: Noise) -> Tensor:
+        """Draw a uniform unit tangent vector for every part, [*B, *T]."""
         ...
 
 

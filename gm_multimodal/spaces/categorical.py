@@ -39,6 +39,31 @@ class MaskedCategorical:
         return (x >= 0) & (x <= self.mask)
 
 
+@final
+@dataclass(frozen=True)
+class Categorical:
+    """The set {0, ..., size - 1} with a uniform prior.
+
+    Attributes:
+        size: number of states.
+    """
+
+    size: int
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """(): a point is one integer."""
+        return ()
+
+    def prior(self, batch: tuple[int, ...], noise: Noise) -> Tensor:
+        """Draw uniform states, int64 [*B]."""
+        return torch.floor(self.size * noise.uniform(batch)).long().clamp(max=self.size - 1)
+
+    def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
+        """Tell which entries are states, bool [*B]."""
+        return (x >= 0) & (x < self.size)
+
+
 def draw_categorical(probabilities: Tensor, noise: Noise) -> Tensor:
     """Draw one state per entry by inverting the cumulative distribution at one uniform number.
 

@@ -1,10 +1,12 @@
 """The rotation group SO(3): matrices [*B, 3, 3]; tangent vectors are rotation vectors in the body frame (rad)."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gm_multimodal.noise import Noise
 
@@ -35,6 +37,23 @@ class Rotations:
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """Return v with |v| <= pi and x exp([v]_x) = y, [*B, 3] (rad)."""
         return rotation_log(x.mT @ y)
+
+    @property
+    def radius(self) -> float:
+        """Half a turn (rad)."""
+        return math.pi
+
+    def radial_density(self, r: Tensor) -> Tensor:
+        """Return (1 - cos r) / pi, the density of the angle of a rotation drawn from Haar measure; as `r`."""
+        return (2 / math.pi) * torch.sin(r / 2).square()
+
+    def lengths(self, v: Tensor) -> Tensor:
+        """Return the angle |v|, [*B, 3] -> [*B] (rad)."""
+        return v.norm(dim=-1)
+
+    def directions(self, batch: tuple[int, ...], noise: Noise) -> Tensor:
+        """Draw uniform axes, [*B, 3]."""
+        return functional.normalize(noise.normal((*batch, 3)), dim=-1)
 
 
 def quaternion_to_matrix(q: Tensor) -> Tensor:

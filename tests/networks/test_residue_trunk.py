@@ -7,7 +7,7 @@ from gm_multimodal.networks.layers import TimeEmbedding
 from gm_multimodal.networks.residue_trunk import ResidueTrunk
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import matching_loss
-from gm_multimodal.parameterizations.tangent import TangentGaussian
+from gm_multimodal.parameterizations.tangent import TangentMixture
 from gm_multimodal.product import Known
 from gm_multimodal.spaces.rotations import Rotations
 from tests.networks.trunks import TYPES, context_of, random_previous, random_state, random_times, random_trunk
@@ -26,7 +26,7 @@ def test_given_frames_stay_exactly_where_they_are():
     output = trunk(state, times, everyone(), random_previous(ROWS, SITES))
     assert torch.equal(output["translations"][:, given], state["translations"][:, given])
     assert not torch.isclose(output["translations"][:, ~given], state["translations"][:, ~given]).any()
-    endpoint = TangentGaussian(Rotations())(output["rotations"], state["rotations"], times["rotations"]).mean()
+    endpoint = TangentMixture(Rotations())(output["rotations"], state["rotations"], times["rotations"]).mean()
     torch.testing.assert_close(endpoint[:, given], state["rotations"][:, given], atol=1e-14, rtol=0)
 
 

@@ -12,11 +12,11 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.parameterizations.base import Parameterization, Prediction
 from gm_multimodal.parameterizations.endpoint import EndpointMean, EndpointPrediction
 from gm_multimodal.parameterizations.posterior import CategoricalPosterior, CategoricalPrediction
-from gm_multimodal.parameterizations.tangent import TangentGaussian, TangentPrediction
+from gm_multimodal.parameterizations.tangent import TangentMixture, TangentPrediction
 from gm_multimodal.paths.base import ConditionalPath
-from gm_multimodal.paths.gaussian import CondOTPath
+from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.paths.geodesic import GeodesicPath
-from gm_multimodal.paths.mixture import MaskingPath
+from gm_multimodal.paths.mixture import MixturePath
 from gm_multimodal.processes.base import Process
 from gm_multimodal.processes.ctmc import MaskingCTMC
 from gm_multimodal.processes.flow import Flow
@@ -31,7 +31,7 @@ TYPES = 4
 IMPOSSIBLE = -1e4  # logarithm of a likelihood of zero that stays finite when every data point is impossible
 
 R3, SO3, LETTERS = Euclidean(3), Rotations(), MaskedCategorical(TYPES)
-CONDOT, GEODESIC, MASKING = CondOTPath(R3), GeodesicPath(SO3), MaskingPath(LETTERS)
+CONDOT, GEODESIC, MASKING = GaussianPath(R3), GeodesicPath(SO3), MixturePath(LETTERS)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,9 @@ def _certain_rotation(x: Tensor, t: Tensor, z: Tensor) -> EndpointPrediction:
 
 
 def _certain_tangent(x: Tensor, t: Tensor, z: Tensor) -> TangentPrediction:
-    return TangentPrediction(SO3, x, t, SO3.log(x, z) / (1 - t)[..., None], torch.zeros_like(t))
+    v = SO3.log(x, z) / (1 - t)[..., None]
+    zero = torch.zeros_like(t)[..., None]
+    return TangentPrediction(SO3, x, t, v[..., None, :], zero, zero)
 
 
 def _certain_letter(x: Tensor, t: Tensor, z: Tensor) -> CategoricalPrediction:
@@ -158,7 +160,7 @@ ROTATIONS = Case(
     "rotations",
     "rotations",
     Flow(GEODESIC),
-    TangentGaussian(SO3),
+    TangentMixture(SO3),
     _certain_tangent,
     _geodesic_log_density,
     _tangent_output,

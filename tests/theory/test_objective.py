@@ -10,8 +10,10 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import corrupt, matching_loss
 from gm_multimodal.parameterizations.endpoint import EndpointMean, EndpointPrediction
 from gm_multimodal.parameterizations.posterior import CategoricalPosterior, CategoricalPrediction
-from gm_multimodal.parameterizations.tangent import TangentGaussian, TangentPrediction
+from gm_multimodal.parameterizations.tangent import TangentMixture, TangentPrediction
+from gm_multimodal.processes.flow import Flow
 from gm_multimodal.product import Factor, Known
+from gm_multimodal.schedules import Linear
 from tests.theory.cases import (
     FACTORS,
     LETTERS,
@@ -107,6 +109,13 @@ def test_squared_distance_by_enumeration():
     torch.testing.assert_close(gradient, 2 * (endpoint - prior @ z).detach(), atol=1e-14, rtol=0)
 
 
+def one_component(x, t, mean, log_scale):
+    """A tangent law N(mean, scale^2 I), [*B, 3] and [*B]."""
+    return TangentPrediction(
+        SO3, x, t, mean[..., None, :], log_scale[..., None], torch.zeros_like(log_scale)[..., None]
+    )
+
+
 def test_the_tangent_likelihood_is_least_at_the_mean_and_spread_of_the_truth():
     """A proper score: its gradient vanishes at (E v, root mean square per coordinate) and nowhere near by."""
     noise = SharedNoise(torch.Generator().manual_seed(0), torch.float64)
@@ -117,7 +126,7 @@ def test_the_tangent_likelihood_is_least_at_the_mean_and_spread_of_the_truth():
 
     def gradient(mean, scale):
         mean, log_scale = mean.clone().requires_grad_(), scale.log().requires_grad_()
-        prediction = TangentPrediction(SO3, x, t, mean.expand(2000, 3), log_scale.expand(2000))
+        prediction = one_component(x, t, mean.expand(2000, 3), log_scale.expand(2000))
         return torch.cat([g.flatten() for g in torch.autograd.grad(prediction.loss(z).mean(), (mean, log_scale))])
 
     assert gradient(v.mean(0), spread).abs().max() < 1e-10
@@ -131,7 +140,7 @@ def test_the_tangent_likelihood_stays_finite_at_the_end(t):
     x0, z, at = SO3.prior((500,), noise), SO3.prior((500,), noise), torch.full((500,), t)
     x = FACTORS[1].path.sample(x0, z, at, noise)
     output = torch.zeros(500, 4, requires_grad=True)
-    loss = TangentGaussian(SO3)(output, x, at).loss(z)
+    loss = TangentMixture(SO3)(output, x, at).loss(z)
     loss.sum().backward()
     assert loss.isfinite().all()
     assert loss.max() < 100
@@ -145,7 +154,7 @@ def test_the_tangent_is_the_velocity_of_the_path():
     for t in (0.0, 0.5, 0.9):
         at = torch.full((100,), t, dtype=torch.float64)
         x = FACTORS[1].path.sample(x0, z, at, noise)
-        exact = TangentPrediction(SO3, x, at, SO3.log(x0, z), torch.zeros(100, dtype=torch.float64))
+        exact = one_component(x, at, SO3.log(x0, z), torch.zeros(100, dtype=torch.float64))
         torch.testing.assert_close(exact.mean(), z, atol=1e-8, rtol=0)
         assert exact.loss(z).max() < 1e-14
 
@@ -156,15 +165,15 @@ def test_samples_of_the_tangent_law_surround_its_mean():
     x = SO3.prior((1,), noise).expand(n, 3, 3)
     v = torch.tensor([0.4, 0.0, -0.3], dtype=torch.float64).expand(n, 3)
     scale = torch.full((n,), math.log(0.2), dtype=torch.float64)
-    prediction = TangentPrediction(SO3, x, torch.full((n,), t, dtype=torch.float64), v, scale)
+    prediction = one_component(x, torch.full((n,), t, dtype=torch.float64), v, scale)
     drawn = SO3.log(x, prediction.sample(noise)) / (1 - t)
     assert (drawn.mean(0) - v[0]).abs().max() < 4 * 0.2 / n**0.5
     assert (drawn.std(0) - 0.2).abs().max() < 4 * 0.2 / (2 * n) ** 0.5
 
 
-def test_an_endpoint_cannot_be_drawn_from():
-    with pytest.raises(IncompatibleProcess, match="marginal: mean"):
-        EndpointPrediction(R3, torch.zeros(1, 3), torch.zeros(1, 3)).sample(SharedNoise.keyed(0))
+def test_a_mean_is_no_law_to_draw_from():
+    with pytest.raises(IncompatibleProcess, match=r"Flow follows a Posterior.*EndpointMean gives a EndpointPrediction"):
+        Factor(Flow(TRANSLATIONS.path, marginal="sample"), EndpointMean(R3), Linear())
 
 
 def test_letters_are_drawn_from_the_posterior():
