@@ -97,6 +97,33 @@ class RowNoise:
         return torch.from_numpy(values).to(device=self.device, dtype=self.dtype)
 
 
+@final
+@dataclass(frozen=True)
+class NoiseOfSome:
+    """The draws of some entries of a batch, as if all were drawn: who is left out changes nothing for the others.
+
+    Attributes:
+        noise: of the whole batch.
+        chosen: whose draws are returned, bool [*B]; shapes begin with their number in the place of *B.
+    """
+
+    noise: Noise
+    chosen: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        """Where the drawn numbers are."""
+        return self.noise.device
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        """Draw standard normal numbers, `shape`."""
+        return self.noise.normal((*self.chosen.shape, *shape[1:]))[self.chosen]
+
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """Draw uniform numbers in [0, 1), `shape`."""
+        return self.noise.uniform((*self.chosen.shape, *shape[1:]))[self.chosen]
+
+
 class _Draw(Protocol):
     def __call__(self, row: np.random.Generator, rest: tuple[int, ...], /) -> np.ndarray: ...
 
