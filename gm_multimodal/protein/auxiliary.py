@@ -30,8 +30,8 @@ class BackboneLosses:
     atoms: float = 0.5
     bonded: float = 6.0
     contacts: float = 1.0
-    clashes: float = 100.0
-    start: float = 0.25
+    clashes: float = 50.0
+    start: float = 0.35
     time_clip: float = 0.9
 
     def __call__(self, matching: Matching, known: Known) -> tuple[Tensor, Mapping[str, Tensor]]:

@@ -60,7 +60,7 @@ class Curriculum:
     inverse_folding: float = 0.1
     independent: float = 0.3
     given: float = 0.2
-    jitter: float = 0.25
+    jitter: float = 0.4
 
     def draw(self, batch: ProteinBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
         """Return what is given (with all clean values, origin in place) and the path times [B, N] of every factor."""

@@ -9,7 +9,7 @@ from gm_multimodal.paths.mixture import MixturePath
 from gm_multimodal.processes.ctmc import MaskingCTMC
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.product import Factor
-from gm_multimodal.schedules import Exponential, Linear
+from gm_multimodal.schedules import Linear
 from gm_multimodal.spaces.categorical import MaskedCategorical
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations
@@ -21,6 +21,6 @@ def protein_product(**sequence_settings) -> dict[str, Factor]:
     chain = MaskingCTMC(MixturePath(letters), **sequence_settings)
     return {
         "translations": Factor(Flow(GaussianPath(space)), EndpointMean(space), Linear(), 1.0, True),
-        "rotations": Factor(Flow(GeodesicPath(turns)), TangentMixture(turns), Exponential(5.0), 0.3),
+        "rotations": Factor(Flow(GeodesicPath(turns)), TangentMixture(turns), Linear(), 0.3),
         "sequence": Factor(chain, CategoricalPosterior(letters), Linear(), 0.5),
     }
