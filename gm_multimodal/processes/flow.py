@@ -39,12 +39,14 @@ class Flow(ConditionalProcess):
         """Refuse settings without meaning, naming them.
 
         Raises:
-            IncompatibleProcess: if the mean of a posterior does not give the velocity of this path.
+            IncompatibleProcess: if the path has no flow, or the mean of a posterior does not give its velocity.
         """
         if not self.speed >= 1:
             raise ValueError(f"Flow: speed is {self.speed}; give 1 (the flow itself) or more.")
         if self.marginal not in ("mean", "sample"):
             raise ValueError(f"Flow: marginal is {self.marginal!r}; choose 'mean' or 'sample'.")
+        if not isinstance(self.path, FlowPath):
+            raise IncompatibleProcess(f"Flow needs a path that is carried by one; {type(self.path).__name__} is not.")
         if self.marginal == "mean" and not isinstance(self.path, LinearFlowPath):
             raise IncompatibleProcess(
                 f"The velocity of {type(self.path).__name__} is not linear in the displacement, so that a "

@@ -82,7 +82,7 @@ def rotation_exp(v: Tensor) -> Tensor:
     angle = (square + torch.finfo(v.dtype).tiny ** 0.5).sqrt()
     generator = (v @ _GENERATORS.to(v)).unflatten(-1, (3, 3))
     linear, quadratic = torch.sinc(angle / torch.pi), 0.5 * torch.sinc(angle / (2 * torch.pi)).square()
-    return torch.eye(3).to(v) + linear * generator + quadratic * (generator @ generator)
+    return torch.eye(3, dtype=v.dtype, device=v.device) + linear * generator + quadratic * (generator @ generator)
 
 
 def rotation_log(r: Tensor) -> Tensor:

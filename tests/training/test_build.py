@@ -6,7 +6,7 @@ import torch
 from gm_multimodal.errors import IncompatibleProcess, UserInputError
 from gm_multimodal.processes.ctmc import MaskingCTMC
 from gm_multimodal.processes.flow import Flow
-from gm_multimodal.schedules import Exponential
+from gm_multimodal.schedules import Linear
 from gm_multimodal.training.build import build, build_network, build_product
 
 CTMC = "gm_multimodal.processes.ctmc.MaskingCTMC"
@@ -19,7 +19,7 @@ def test_the_shipped_product_is_built(config):
     assert product["translations"].centred
     assert not product["rotations"].centred
     assert [factor.weight for factor in product.values()] == [1.0, 0.3, 0.5]
-    assert isinstance(product["rotations"].clock, Exponential)
+    assert isinstance(product["rotations"].clock, Linear)
     for factor in product.values():
         assert factor.process.path.space is factor.parameterization.space
 
@@ -37,9 +37,14 @@ def test_a_process_of_an_unknown_factor_is_refused_with_those_there_are(config):
         build_product(config["product"], {"side_chains": {"_target_": CTMC}})
 
 
-def test_a_process_that_does_not_fit_is_refused(config):
-    with pytest.raises(IncompatibleProcess, match="Flow"):
+def test_a_process_that_does_not_fit_its_path_is_refused(config):
+    with pytest.raises(UserInputError, match=r"cannot build .*Flow: .*MixturePath"):
         build_product(config["product"], {"sequence": {"_target_": "gm_multimodal.processes.flow.Flow"}})
+
+
+def test_a_process_that_does_not_fit_its_prediction_is_refused(config):
+    with pytest.raises(IncompatibleProcess, match=r"Jump follows a Posterior, but EndpointMean"):
+        build_product(config["product"], {"translations": {"_target_": "gm_multimodal.processes.jump.Jump"}})
 
 
 @pytest.mark.parametrize(
