@@ -99,6 +99,9 @@ def predict(
 ) -> dict[str, Prediction]:
     """Call the network once and read its output for every factor."""
     output = network(state, times, context, previous)
+    for name, factor in product.items():
+        got, wanted = output[name].shape[times[name].ndim :], factor.parameterization.output_shape
+        assert got == wanted, f"{name}: the network emits {tuple(got)}, {factor.parameterization} reads {wanted}"
     return {name: factor.parameterization(output[name], state[name], times[name]) for name, factor in product.items()}
 
 

@@ -132,6 +132,7 @@ class ResidueTrunk(nn.Module):
         pair_width: channels of a pair.
         transition: hidden channels of the transitions over channels.
         types: number of types that data can take; the mask is `types`.
+        components: of the mixture that describes rotations.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class ResidueTrunk(nn.Module):
         pair_width: int = 48,
         transition: int = 3,
         types: int = 20,
+        components: int = 1,
     ) -> None:
         super().__init__()
         self.types = types
@@ -151,7 +153,9 @@ class ResidueTrunk(nn.Module):
         self.pairs = PairBiases(width, pair_width, layers, heads)
         self.layers = nn.ModuleList(TrunkLayer(width, heads, transition) for _ in range(layers))
         self.head_norm = nn.LayerNorm(width)
-        self.log_scale = scaled_init_(nn.Linear(width, 1), 0.1)
+        self.log_scale = scaled_init_(nn.Linear(width, components), 0.1)
+        # Of several components, each has an offset from the tangent of the trunk and a logit.
+        self.components = scaled_init_(nn.Linear(width, 4 * components), 0.1) if components > 1 else None
         self.types_head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, types))
 
     def forward(
@@ -166,8 +170,9 @@ class ResidueTrunk(nn.Module):
             previous: means of the last prediction: translations, rotations, and type probabilities [B, N, types].
 
         Returns:
-            translations: endpoint in the frame of the input, [B, N, 3] (nm); rotations: mean of the scaled tangent in
-            the frame of R_t and its log scale, [B, N, 4]; sequence: logits, [B, N, types].
+            translations: endpoint in the frame of the input, [B, N, 3] (nm); rotations: means, log scales and, of
+            several components, logits of the scaled tangent in the frame of R_t, [B, N, 4] or [B, N, 5 K]; sequence:
+            logits, [B, N, types].
         """
         start = Frames(state["translations"], state["rotations"])
         fed_back = None if previous is None else Frames(previous["translations"], previous["rotations"])
@@ -185,9 +190,18 @@ class ResidueTrunk(nn.Module):
         sites = self.head_norm(sites)
         return {
             "translations": frames.translations,
-            "rotations": torch.cat([tangent, self.log_scale(sites)], -1),
+            "rotations": self._mixture(sites, tangent),
             "sequence": self.types_head(sites),
         }
+
+    def _mixture(self, sites: Tensor, tangent: Tensor) -> Tensor:
+        """Describe the law of the scaled tangent, [B, N, 4] or [B, N, 5 K]."""
+        log_scales = self.log_scale(sites)
+        if self.components is None:
+            return torch.cat([tangent, log_scales], -1)
+        k = log_scales.shape[-1]
+        offsets, logits = self.components(sites).split([3 * k, k], -1)
+        return torch.cat([tangent.repeat(1, 1, k) + offsets, log_scales, logits], -1)
 
     def _embed(
         self,

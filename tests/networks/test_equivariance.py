@@ -28,7 +28,7 @@ def as_axes(rotations):
 
 def as_function(dtype, *, feeds_back: bool):
     """The trunk as a function of tensors that turn: frames in, endpoint and invariants out."""
-    trunk = random_trunk(dtype)
+    trunk = random_trunk(dtype, components=3)
     state = random_state(ROWS, SITES, dtype)
     previous = random_previous(ROWS, SITES, dtype)
     times = random_times(ROWS, SITES, dtype)

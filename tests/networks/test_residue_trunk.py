@@ -26,7 +26,8 @@ def test_given_frames_stay_exactly_where_they_are():
     output = trunk(state, times, everyone(), random_previous(ROWS, SITES))
     assert torch.equal(output["translations"][:, given], state["translations"][:, given])
     assert not torch.isclose(output["translations"][:, ~given], state["translations"][:, ~given]).any()
-    endpoint = TangentMixture(Rotations())(output["rotations"], state["rotations"], times["rotations"]).mean()
+    read = TangentMixture(Rotations())
+    endpoint = read(output["rotations"], state["rotations"], times["rotations"]).mean()
     torch.testing.assert_close(endpoint[:, given], state["rotations"][:, given], atol=1e-14, rtol=0)
 
 
@@ -90,7 +91,7 @@ def test_every_factor_sees_the_time_of_every_factor(factor):
 
 def test_gradients_are_finite_where_all_frames_coincide():
     """All residues in one place with one orientation, as codesign values are: distances and angles are all zero."""
-    trunk = random_trunk(torch.float32).requires_grad_()
+    trunk = random_trunk(torch.float32, components=3).requires_grad_()
     state = random_state(ROWS, SITES, torch.float32)
     state["translations"] = torch.zeros(ROWS, SITES, 3, requires_grad=True)
     state["rotations"] = torch.eye(3).expand(ROWS, SITES, 3, 3)
@@ -105,17 +106,18 @@ def test_gradients_are_finite_where_all_frames_coincide():
         assert parameter.grad.isfinite().all(), name
 
 
-def test_every_parameter_learns():
+@pytest.mark.parametrize("components", [1, 3])
+def test_every_parameter_learns(components):
     """No weight is left without a gradient by the joint loss with self-conditioning."""
     from tests.protein.products import protein_product  # here: networks know nothing of proteins, this test does
 
-    trunk = random_trunk(torch.float32).requires_grad_()
+    trunk = random_trunk(torch.float32, components=components).requires_grad_()
     state = random_state(ROWS, SITES, torch.float32, types=TYPES - 1)
     present = torch.ones(ROWS, SITES, dtype=torch.bool)
     known = Known(state, {name: ~present for name in state}, present)
     times = random_times(ROWS, SITES, torch.float32)
-    noise = SharedNoise.keyed(0)
-    matching_loss(trunk, protein_product(), known, times, everyone(), noise, self_condition=True).total.backward()
+    product, noise = protein_product(components), SharedNoise.keyed(0)
+    matching_loss(trunk, product, known, times, everyone(), noise, self_condition=True).total.backward()
     for name, parameter in trunk.named_parameters():
         assert parameter.grad.abs().max() > 0, name
 
@@ -140,3 +142,15 @@ def test_nearby_times_are_told_apart_and_clocks_do_not_mix():
     assert changed[:, 1].all()
     assert not changed[:, 0].any()
     torch.testing.assert_close(plain.square().view(2, 8).sum(0), torch.ones(8))
+
+
+@pytest.mark.parametrize("components", [1, 4])
+def test_the_output_is_what_the_mixture_reads(components):
+    read = TangentMixture(Rotations(), components)
+    trunk = ResidueTrunk(width=16, heads=2, layers=1, pair_width=8, components=components)
+    state, times = random_state(ROWS, SITES, torch.float32), random_times(ROWS, SITES, torch.float32)
+    output = trunk(state, times, everyone(), None)["rotations"]
+    assert output.shape[2:] == read.output_shape
+    prediction = read(output, state["rotations"], times["rotations"])
+    assert prediction.means.shape == (ROWS, SITES, components, 3)
+    assert Rotations().contains(prediction.sample(SharedNoise.keyed(0)), tolerance=1e-4).all()

@@ -10,11 +10,13 @@ from gm_multimodal.spaces.rotations import Rotations
 TYPES = 20
 
 
-def random_trunk(dtype: torch.dtype = torch.float64, seed: int = 0, layers: int = 2) -> ResidueTrunk:
+def random_trunk(
+    dtype: torch.dtype = torch.float64, seed: int = 0, layers: int = 2, components: int = 1
+) -> ResidueTrunk:
     """Every layer moves the frames by about a tenth of a nm and of a radian; nothing is near zero by initialisation."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trunk = ResidueTrunk(width=16, heads=2, layers=layers, pair_width=8, transition=2)
+        trunk = ResidueTrunk(width=16, heads=2, layers=layers, pair_width=8, transition=2, components=components)
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in trunk.named_parameters():

@@ -15,12 +15,12 @@ from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations
 
 
-def protein_product(**sequence_settings) -> dict[str, Factor]:
+def protein_product(components: int = 1, **sequence_settings) -> dict[str, Factor]:
     """Translations, rotations and sequence; the settings are those of the sequence's process."""
     space, turns, letters = Euclidean(3), Rotations(), MaskedCategorical(20)
     chain = MaskingCTMC(MixturePath(letters), **sequence_settings)
     return {
         "translations": Factor(Flow(GaussianPath(space)), EndpointMean(space), Linear(), 1.0, True),
-        "rotations": Factor(Flow(GeodesicPath(turns)), TangentMixture(turns), Linear(), 0.3),
+        "rotations": Factor(Flow(GeodesicPath(turns)), TangentMixture(turns, components), Linear(), 0.3),
         "sequence": Factor(chain, CategoricalPosterior(letters), Linear(), 0.5),
     }

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
 
 from gm_multimodal.protein.auxiliary import BackboneLosses
 from gm_multimodal.protein.dataset import Chains, read_chains
@@ -26,7 +27,11 @@ def read(name: str) -> dict[str, Any]:
 def config() -> dict[str, Any]:
     """The nodes `network` and `product` of a checkpoint; a few thousand weights."""
     network = read("network/small.yaml") | {"width": 16, "heads": 2, "layers": 1, "pair_width": 8}
-    return {"network": network, "product": {part: read(f"product/{part}/{name}.yaml") for part, name in PARTS.items()}}
+    product = {part: read(f"product/{part}/{name}.yaml") for part, name in PARTS.items()}
+    # The product refers to the network, whose output it reads.
+    resolved = OmegaConf.to_container(OmegaConf.create({"network": network, "product": product}), resolve=True)
+    assert isinstance(resolved, dict)
+    return resolved
 
 
 @pytest.fixture(scope="session")
