@@ -13,7 +13,7 @@ from gm_multimodal.parameterizations.base import ManifoldPrediction, Prediction
 from gm_multimodal.paths.base import NoisyPath
 from gm_multimodal.processes.base import ConditionalProcess
 from gm_multimodal.processes.flow import Flow
-from gm_multimodal.spaces.base import expand_as
+from gm_multimodal.spaces.base import UniformSpace, expand_as
 
 
 @final
@@ -33,12 +33,17 @@ class Langevin(ConditionalProcess):
     strength: float
 
     def __post_init__(self) -> None:
-        """Refuse a negative strength, and a path on which no such noise is known."""
+        """Refuse a negative strength, a path on which no such noise is known, and a mean that does not give it."""
         if not self.strength >= 0:
             raise ValueError(f"Langevin: strength is {self.strength}; give 0 or a positive number.")
         if not isinstance(self.flow.path, NoisyPath):
             raise IncompatibleProcess(
                 f"Langevin noise on {type(self.flow.path).__name__} is not known: it has no score."
+            )
+        if self.flow.marginal == "mean" and isinstance(self.flow.path.space, UniformSpace):
+            raise IncompatibleProcess(
+                f"The score of {type(self.flow.path).__name__} is not linear in the displacement, so that a mean does "
+                "not give it. Use Flow with marginal='sample'."
             )
 
     @property
