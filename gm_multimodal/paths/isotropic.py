@@ -12,6 +12,7 @@ from gm_multimodal.paths.tables import NODES, Table, cumulated, distinct, interp
 from gm_multimodal.spaces.base import UniformSpace, expand_as
 
 _SMALLEST_RADIUS = 1e-9
+_RESOLVED = 40.0  # logarithm of the greatest over the smallest density at which speeds are told
 
 _Density = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(radii [rows, K], t [rows, 1], t_next [rows, 1]) -> density with respect to the prior."""
@@ -67,11 +68,19 @@ class IsotropicPath(ABC):
         r = self.space.lengths(displacement)
         (at,), row = distinct(expand_as(t, r).expand_as(r))
         nodes = self._nodes(at)
-        flux = cumulated(nodes, self.space.radial_density(nodes) * self._change(nodes, at[:, None]))
-        here = r.double().clamp(min=_SMALLEST_RADIUS)
+        change = self.space.radial_density(nodes) * self._change(nodes, at[:, None])
+        inner = cumulated(nodes, change)
+        # In the tail the sum from the centre is a small difference of large numbers; the sum from outside is not.
+        outer = cumulated(nodes.flip(-1), change.flip(-1)).flip(-1)
+        flux = torch.where(nodes < self.width(at)[:, None], inner, outer)
+        # Off the path, as an Euler step may lead, the speed is that at the edge of what is resolved.
+        log_density = self.radial_log_prob(nodes, at[:, None])
+        is_resolved = log_density > log_density.amax(-1, keepdim=True) - _RESOLVED
+        edge = torch.where(is_resolved, nodes, 0.0).amax(-1)
+        here = torch.minimum(r.double(), edge[row]).clamp(min=_SMALLEST_RADIUS)
         density = self.space.radial_density(here) * torch.exp(self.radial_log_prob(here, at[row]))
         speed = interpolate(here, nodes, flux, row) / density
-        return expand_as((speed / here).to(r), displacement) * displacement
+        return expand_as((speed / r.clamp(min=_SMALLEST_RADIUS)).to(r), displacement) * displacement
 
     def follow(self, x: Tensor, t: Tensor, t_next: Tensor, displacement: Tensor) -> Tensor:
         """Move along the geodesic to z so that the distance keeps its quantile, [*B, *E]."""
