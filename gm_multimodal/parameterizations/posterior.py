@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from gm_multimodal.noise import Noise
-from gm_multimodal.spaces.categorical import MaskedCategorical, draw_categorical
+from gm_multimodal.spaces.categorical import Categorical, MaskedCategorical, draw_categorical
 
 
 @final
@@ -44,17 +45,17 @@ class CategoricalPrediction:
 @final
 @dataclass(frozen=True)
 class CategoricalPosterior:
-    """Reads the output [*B, size] as logits of the clean state; fitted by cross-entropy at the masked sites.
+    """Reads the output [*B, size] as logits of the clean state; fitted by cross-entropy at the sites that hide it.
 
     The weight 1 / (1 - min(t, time_clip)) of a masked site is that of the evidence lower bound of the masking path, so
-    that the mean over all sites is, up to the clip, a bound on -log p(z) per site.
+    that the mean over all sites is, up to the clip, a bound on -log p(z) per site. Without a mask, any site may hide z.
 
     Attributes:
-        space: the finite set.
+        space: the finite set, with a mask or without.
         time_clip: time in [0, 1) beyond which the weight no longer grows.
     """
 
-    space: MaskedCategorical
+    space: MaskedCategorical | Categorical
     time_clip: float = 0.9
 
     def __post_init__(self) -> None:
@@ -73,6 +74,8 @@ class CategoricalPosterior:
         return CategoricalPrediction
 
     def __call__(self, output: Tensor, x: Tensor, t: Tensor) -> CategoricalPrediction:
-        """Take the output for the logits; a site that is not masked shows z and has no loss."""
-        is_masked = (x == self.space.mask).to(t)
-        return CategoricalPrediction(output, is_masked / (1 - t.clamp(max=self.time_clip)))
+        """Take the output for the logits; of the masking path, a site that is not masked shows z and has no loss."""
+        weight = 1 / (1 - t.clamp(max=self.time_clip))
+        if isinstance(self.space, MaskedCategorical):
+            weight = torch.where(x == self.space.mask, weight, 0.0)
+        return CategoricalPrediction(output, weight)
