@@ -1,233 +1,240 @@
-"""What the laws are tested on: every factor, its exact densities, and an exact posterior in the network's place."""
+"""The one list of cases: every path, every process that keeps it, every way of reading a network that it can follow.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+A new path is one line of `SETTINGS`; what it can do (flow, density, noise) decides its processes and readings.
+`python -m tests.theory.cases` prints the list.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
-from e3nn import o3
 from torch import Tensor
 
-from gm_multimodal.network import Context
+from gm_multimodal.generators import Observable
 from gm_multimodal.noise import SharedNoise
-from gm_multimodal.parameterizations.base import Parameterization, Prediction
-from gm_multimodal.parameterizations.endpoint import EndpointMean, EndpointPrediction
-from gm_multimodal.parameterizations.posterior import CategoricalPosterior, CategoricalPrediction
-from gm_multimodal.parameterizations.tangent import TangentMixture, TangentPrediction
-from gm_multimodal.paths.base import ConditionalPath
+from gm_multimodal.parameterizations.base import Parameterization
+from gm_multimodal.parameterizations.bins import BinPosterior, BinRates, Bins
+from gm_multimodal.parameterizations.endpoint import EndpointMean
+from gm_multimodal.parameterizations.point import PointMass
+from gm_multimodal.parameterizations.posterior import CategoricalPosterior
+from gm_multimodal.parameterizations.tangent import TangentMixture
+from gm_multimodal.parameterizations.velocity import VelocityMean
+from gm_multimodal.paths.base import ConditionalPath, DensePath, FlowPath, LinearFlowPath, NoisyPath
+from gm_multimodal.paths.fisher import FisherPath
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.paths.geodesic import GeodesicPath
+from gm_multimodal.paths.igso3 import IGSO3Path
 from gm_multimodal.paths.mixture import MixturePath
-from gm_multimodal.processes.base import Process
-from gm_multimodal.processes.ctmc import MaskingCTMC
+from gm_multimodal.paths.von_mises import VonMisesPath
+from gm_multimodal.processes.base import ConditionalProcess, Process
+from gm_multimodal.processes.ctmc import MaskingCTMC, UniformCTMC
+from gm_multimodal.processes.euler import Euler
 from gm_multimodal.processes.flow import Flow
-from gm_multimodal.product import Factor, Known, Product, State
-from gm_multimodal.schedules import Linear
-from gm_multimodal.spaces.base import StateSpace, expand_as
-from gm_multimodal.spaces.categorical import MaskedCategorical
+from gm_multimodal.processes.jump import Jump
+from gm_multimodal.processes.langevin import Langevin
+from gm_multimodal.processes.mixture import MixtureDiffusion, MixtureJump
+from gm_multimodal.processes.rates import RateJump
+from gm_multimodal.processes.superposition import PredictorCorrector, Superposition
+from gm_multimodal.schedules import CondOT, Power, VarianceExploding, VariancePreserving
+from gm_multimodal.spaces.base import Manifold, StateSpace
+from gm_multimodal.spaces.categorical import Categorical, MaskedCategorical
 from gm_multimodal.spaces.euclidean import Euclidean
-from gm_multimodal.spaces.rotations import Rotations, rotation_angle
+from gm_multimodal.spaces.interval import Interval
+from gm_multimodal.spaces.rotations import Rotations
+from gm_multimodal.spaces.torus import Torus
 
-TYPES = 4
-IMPOSSIBLE = -1e4  # logarithm of a likelihood of zero that stays finite when every data point is impossible
 
-R3, SO3, LETTERS = Euclidean(3), Rotations(), MaskedCategorical(TYPES)
-CONDOT, GEODESIC, MASKING = GaussianPath(R3), GeodesicPath(SO3), MixturePath(LETTERS)
+@dataclass(frozen=True)
+class Setting:
+    """A path under the name of its space and law.
+
+    Attributes:
+        name: for the reader of a failing test.
+        path: the path.
+        pace: about how many times faster than a straight line the law changes at small t.
+    """
+
+    name: str
+    path: ConditionalPath
+    pace: float = 1.0
+
+    @property
+    def space(self) -> StateSpace:
+        return self.path.space
+
+
+SETTINGS = (
+    Setting("R^2, CondOT", GaussianPath(Euclidean(2))),
+    Setting("R^1, variance preserving", GaussianPath(Euclidean(1), VariancePreserving())),
+    Setting("R^1, variance exploding", GaussianPath(Euclidean(1, 20.0), VarianceExploding())),
+    Setting("torus, geodesic", GeodesicPath(Torus(2))),
+    Setting("torus, von Mises", VonMisesPath(Torus(2)), pace=4.0),
+    Setting("SO(3), geodesic", GeodesicPath(Rotations())),
+    Setting("SO(3), Fisher", FisherPath(Rotations()), pace=4.0),
+    Setting("SO(3), heat kernel", IGSO3Path(Rotations()), pace=4.0),
+    Setting("SO(3), mixture", MixturePath(Rotations(), Power(2.0))),
+    Setting("interval, mixture", MixturePath(Interval(-1.0, 2.0))),
+    Setting("set, masking", MixturePath(MaskedCategorical(4))),
+    Setting("set, uniform", MixturePath(Categorical(4), Power(1.5))),
+)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A factor with everything that is known exactly about it.
+    """A process on a path, and one way of reading a network that it can follow.
 
     Attributes:
-        name: for the reader of a failing test.
-        factor: one of translations, rotations, sequence.
+        setting: space and path.
+        moves: name of the process.
         process: what is tested.
-        parameterization: how network output is read.
-        point_mass: (x, t, z) -> the prediction that is certain of z.
-        log_density: (x, t, z) -> log p_t(x | z) up to a constant that does not depend on z, [*B].
-        output: (posterior [B, K], x [B, N, *E], t [B, N], data [K, N, *E]) -> what an exact network emits.
-        draw: number -> that many generic data points, [n, *E].
+        reads: the parameterization.
+        is_exact: given z, a step of any size carries p_t to p_{t'}; otherwise the step is of first order.
     """
 
-    name: str
-    factor: str
+    setting: Setting
+    moves: str
     process: Process
-    parameterization: Parameterization
-    point_mass: Callable[[Tensor, Tensor, Tensor], Prediction]
-    log_density: Callable[[Tensor, Tensor, Tensor], Tensor]
-    output: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-    draw: Callable[[int, torch.Generator], Tensor]
+    reads: Parameterization
+    is_exact: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.setting.name}: {self.moves}"
 
     @property
     def path(self) -> ConditionalPath:
-        return self.process.path
+        return self.setting.path
 
     @property
     def space(self) -> StateSpace:
-        return self.process.path.space
+        return self.setting.path.space
+
+    def __str__(self) -> str:
+        return f"{self.name}, by {type(self.reads).__name__}"
 
 
-def _gaussian_log_density(x: Tensor, t: Tensor, z: Tensor) -> Tensor:
-    square = (x - t[..., None] * z).square().sum(-1)
-    remainder = (1 - t).clamp(min=1e-6)
-    return torch.where(t < 1, -0.5 * square / remainder**2, given(square < 1e-8))
+def is_straight(path: ConditionalPath) -> bool:
+    """Points run at constant speed, so that Euler's step of the flow is the flow."""
+    return isinstance(path, GeodesicPath) or (isinstance(path, GaussianPath) and isinstance(path.schedule, CondOT))
 
 
-def _geodesic_log_density(x: Tensor, t: Tensor, z: Tensor) -> Tensor:
-    """(1 - cos(w/a)) / (a (1 - cos w)) with respect to Haar measure, w the angle to z and a = 1 - t, for w < pi a.
+def processes_of(path: ConditionalPath) -> Iterator[tuple[str, Process, bool]]:
+    """Every process that keeps a path: name, process, whether its finite step is exact given z."""
+    if isinstance(path, FlowPath):
+        flow = Flow(path, marginal="sample")
+        yield "flow", flow, True
+        yield "flow, Euler", Euler(flow), is_straight(path)
+        if isinstance(path, LinearFlowPath):
+            yield "flow of the mean", Flow(path), True
+        if isinstance(path, NoisyPath):
+            yield "flow with noise", Langevin(flow, 1.5), True
+            if isinstance(path, GaussianPath):
+                yield "flow of the mean with noise", Langevin(Flow(path), 0.5), True
+    if isinstance(path, DensePath):
+        yield "jump", Jump(path), True
+        yield "jump, improved", Jump(path, "improved"), False
+        yield "jump, Euler", Jump(path, "euler"), False
+        yield "jump there and back", PredictorCorrector(Jump(path), 0.7), True
+        if isinstance(path, FlowPath):
+            for weight in (0.25, 0.5, 0.75):
+                parts = Flow(path, marginal="sample"), Jump(path)
+                yield f"flow and {weight} jump", Superposition(parts, (1 - weight, weight)), True
+            yield "flow there, jump back", PredictorCorrector(Flow(path, marginal="sample"), 1.0), True
+    if isinstance(path, GaussianPath):
+        yield "predicted jump", RateJump(path), False
+    if isinstance(path, MixturePath):
+        yield "mixture jump", MixtureJump(path), True
+        if isinstance(path.space, Interval):
+            yield "mixture diffusion", MixtureDiffusion(path), False
+            both = MixtureDiffusion(path), MixtureJump(path)
+            yield "diffusion and 0.5 jump", Superposition(both, (0.5, 0.5)), False
+        if isinstance(path.space, MaskedCategorical):
+            for eta in (0.0, 5.0, 20.0):
+                yield f"chain, noise {eta:g}", MaskingCTMC(path, remasking=eta), True
+            yield "chain, noise 20, Euler", Euler(MaskingCTMC(path, remasking=20.0)), False
+        if isinstance(path.space, Categorical):
+            for eta in (0.0, 5.0):
+                yield f"chain, noise {eta:g}", UniformCTMC(path, leaving=eta), True
+            yield "chain, noise 5, Euler", Euler(UniformCTMC(path, leaving=5.0)), False
 
-    Beyond the support, where a step of finite size can lead, the likelihood falls off steeply instead of being zero,
-    so that a posterior exists there.
+
+def readings_of(path: ConditionalPath) -> Iterator[Parameterization]:
+    """Every way of reading a network about the z of a path."""
+    space = path.space
+    if isinstance(space, Manifold):
+        yield PointMass(space)
+    if isinstance(space, Euclidean):
+        yield EndpointMean(space)
+        yield BinPosterior(space, Bins(-4.0, 4.0, 16))
+        if isinstance(path, GaussianPath):
+            yield BinRates(path, Bins(-4.0, 4.0, 16))
+    if isinstance(space, Euclidean | Torus) and isinstance(path, LinearFlowPath):
+        yield VelocityMean(path)
+    if isinstance(space, Rotations):
+        yield TangentMixture(space)
+        yield TangentMixture(space, components=3)
+    if isinstance(space, MaskedCategorical | Categorical):
+        yield CategoricalPosterior(space)
+
+
+def _cases() -> Iterator[Case]:
+    for setting in SETTINGS:
+        for moves, process, is_exact in processes_of(setting.path):
+            for reads in readings_of(setting.path):
+                if issubclass(reads.predicts, process.follows):
+                    yield Case(setting, moves, process, reads, is_exact)
+
+
+CASES = tuple(_cases())
+MOVES = tuple({case.name: case for case in CASES}.values())
+"""One case for every process: laws in which z is known, and no network is read."""
+CONDITIONAL = tuple(case for case in MOVES if isinstance(case.process, ConditionalProcess))
+
+
+def stream(seed: int) -> SharedNoise:
+    """Random numbers in double precision."""
+    return SharedNoise(torch.Generator().manual_seed(seed), torch.float64)
+
+
+def generic(space: StateSpace, n: int, seed: int) -> Tensor:
+    """Data points without symmetry, [n, *E]."""
+    noise = stream(seed)
+    if isinstance(space, Euclidean):
+        return 1.5 * noise.normal((n, space.dim))
+    if isinstance(space, MaskedCategorical | Categorical):
+        return torch.floor(space.size * noise.uniform((n,))).long()
+    return space.prior((n,), noise)
+
+
+def observable(space: StateSpace) -> Observable:
+    """A smooth function without symmetry; on an interval its slope vanishes at the walls, which reflect."""
+    if isinstance(space, Euclidean):
+        a = torch.tensor([0.9, -0.7], dtype=torch.float64)[: space.dim] / space.scale
+        return lambda x: torch.sin(x @ a + 0.3) + 0.2 * (x @ a).square()
+    if isinstance(space, Torus):
+        return lambda x: torch.cos(x[..., 0] + 0.3) + 0.5 * torch.sin(x[..., 0] + x[..., -1])
+    if isinstance(space, Rotations):
+        a, b = 0.5 * stream(7).normal((2, 3, 3))
+        return lambda x: (a * x).sum((-2, -1)) + (b * x).sum((-2, -1)).square()
+    if isinstance(space, Interval):
+        turn = torch.pi / (space.upper - space.lower)
+        return lambda x: (turn * (x[..., 0] - space.lower)).cos() + 0.4 * (2 * turn * (x[..., 0] - space.lower)).cos()
+    table = stream(8).normal((64,))
+    return lambda x: table[x]
+
+
+def statistics(space: StateSpace, x: Tensor, z: Tensor) -> list[Tensor]:
+    """Numbers whose laws are compared, [n] each: the distance from z and coordinates, or the state itself.
+
+    On an interval, the bin of a grid that has z in the middle of a bin: paths there have an atom, which a diffusion
+    comes near without hitting it.
     """
-    angle = rotation_angle(*torch.broadcast_tensors(x, z))
-    a = (1 - t).clamp(min=1e-6)
-    share = angle / (torch.pi * a)
-    inside = 2 * torch.log(torch.sinc(share.clamp(max=1) / 2) / torch.sinc(angle / (2 * torch.pi)))
-    return torch.where(t < 1, inside - 50 * (share - 1).clamp(min=0), given(angle < 1e-3))
-
-
-def _masking_log_density(x: Tensor, t: Tensor, z: Tensor) -> Tensor:
-    return given((x == z) | (x == LETTERS.mask))
-
-
-def given(is_possible: Tensor) -> Tensor:
-    return torch.where(is_possible, 0.0, IMPOSSIBLE)
-
-
-def _mean_output(posterior: Tensor, x: Tensor, t: Tensor, data: Tensor) -> Tensor:
-    return torch.einsum("bk,kne->bne", posterior, data)
-
-
-def _tangent_output(posterior: Tensor, x: Tensor, t: Tensor, data: Tensor) -> Tensor:
-    v = SO3.log(x[:, None], data[None]) / expand_as((1 - t).clamp(min=1e-6), x[..., 0])[:, None]
-    mean = torch.einsum("bk,bkne->bne", posterior, v)
-    return torch.cat([mean, torch.zeros_like(mean[..., :1])], -1)
-
-
-def _logits_output(posterior: Tensor, x: Tensor, t: Tensor, data: Tensor) -> Tensor:
-    is_letter = torch.nn.functional.one_hot(data, TYPES).to(posterior)
-    return torch.einsum("bk,kna->bna", posterior, is_letter).log()
-
-
-def _certain_endpoint(x: Tensor, t: Tensor, z: Tensor) -> EndpointPrediction:
-    return EndpointPrediction(R3, x, z)
-
-
-def _certain_rotation(x: Tensor, t: Tensor, z: Tensor) -> EndpointPrediction:
-    return EndpointPrediction(SO3, x, z)
-
-
-def _certain_tangent(x: Tensor, t: Tensor, z: Tensor) -> TangentPrediction:
-    v = SO3.log(x, z) / (1 - t)[..., None]
-    zero = torch.zeros_like(t)[..., None]
-    return TangentPrediction(SO3, x, t, v[..., None, :], zero, zero)
-
-
-def _certain_letter(x: Tensor, t: Tensor, z: Tensor) -> CategoricalPrediction:
-    return CategoricalPrediction(torch.nn.functional.one_hot(z, TYPES).to(t).log())
-
-
-def _points(n: int, rng: torch.Generator) -> Tensor:
-    return 1.5 * torch.randn(n, 3, generator=rng)
-
-
-def _turns(n: int, rng: torch.Generator) -> Tensor:
-    quaternions = torch.nn.functional.normalize(torch.randn(n, 4, generator=rng), dim=-1)
-    return o3.quaternion_to_matrix(quaternions)
-
-
-def _letters(n: int, rng: torch.Generator) -> Tensor:
-    return torch.randint(TYPES, (n,), generator=rng)
-
-
-def _sequence(name: str, **settings: float) -> Case:
-    process = MaskingCTMC(MASKING, **settings)
-    law = (_certain_letter, _masking_log_density, _logits_output, _letters)
-    return Case(name, "sequence", process, CategoricalPosterior(LETTERS), *law)
-
-
-TRANSLATIONS = Case(
-    "translations",
-    "translations",
-    Flow(CONDOT),
-    EndpointMean(R3),
-    _certain_endpoint,
-    _gaussian_log_density,
-    _mean_output,
-    _points,
-)
-ROTATIONS = Case(
-    "rotations",
-    "rotations",
-    Flow(GEODESIC),
-    TangentMixture(SO3),
-    _certain_tangent,
-    _geodesic_log_density,
-    _tangent_output,
-    _turns,
-)
-SEQUENCE = _sequence("sequence")
-CASES = (
-    TRANSLATIONS,
-    ROTATIONS,
-    replace(ROTATIONS, name="rotations by endpoint", point_mass=_certain_rotation),
-    SEQUENCE,
-    _sequence("sequence, remasking 5", remasking=5.0),
-    _sequence("sequence, remasking 20", remasking=20.0),
-)
-FACTORS = (TRANSLATIONS, ROTATIONS, SEQUENCE)
-
-
-def product_of(*cases: Case, centred: bool = False) -> dict[str, Factor]:
-    """The product of some factors, every clock linear."""
-    return {
-        case.factor: Factor(case.process, case.parameterization, Linear(), centred=centred and case is TRANSLATIONS)
-        for case in cases
-    }
-
-
-@dataclass(frozen=True)
-class Oracle:
-    """A network that knows the data: the exact posterior over finitely many joint data points.
-
-    Attributes:
-        cases: the factors.
-        data: the data points, [K, N, *E] per factor.
-        weights: their probabilities, [K].
-    """
-
-    cases: tuple[Case, ...]
-    data: State
-    weights: Tensor
-
-    def posterior(self, state: State, times: Mapping[str, Tensor]) -> Tensor:
-        """P(z = k | x_t), [B, K]."""
-        logits = self.weights.log()
-        for case in self.cases:
-            x, t, z = state[case.factor][:, None], times[case.factor][:, None], self.data[case.factor][None]
-            logits = logits + case.log_density(x, t, z).sum(-1)
-        return logits.softmax(-1)
-
-    def __call__(
-        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
-    ) -> dict[str, Tensor]:
-        posterior = self.posterior(state, times)
-        output = {}
-        for case in self.cases:
-            x, t, z = state[case.factor], times[case.factor], self.data[case.factor]
-            output[case.factor] = case.output(posterior, x, t, z)
-        return output
-
-
-def nothing_known(product: Product, rows: int, sites: int) -> tuple[Known, Context]:
-    """The task of generating every site of every factor."""
-    present = torch.ones(rows, sites, dtype=torch.bool)
-    values = {
-        name: factor.process.path.space.prior((rows, sites), SharedNoise.keyed(0)) for name, factor in product.items()
-    }
-    index = torch.arange(sites).expand(rows, sites)
-    known = Known(values, {name: ~present for name in product}, present)
-    return known, Context(present, index, torch.zeros_like(index))
+    if not isinstance(space, Manifold):
+        return [x]
+    if isinstance(space, Interval):
+        return [torch.floor((x - z)[:, 0] / 0.4 + 0.5).long() + 10]
+    v = space.log(z, x)
+    return [v.norm(dim=-1), v[:, 0]] + ([v[:, -1]] if v.shape[-1] > 1 else [])
 
 
 def total_variation(a: Tensor, b: Tensor, bins: int = 40) -> float:
@@ -236,6 +243,11 @@ def total_variation(a: Tensor, b: Tensor, bins: int = 40) -> float:
         size = int(max(a.max(), b.max())) + 1
         first, second = a.bincount(minlength=size), b.bincount(minlength=size)
     else:
-        edges = torch.cat([a, b]).quantile(torch.linspace(0, 1, bins + 1)[1:-1])
+        edges = torch.cat([a, b]).quantile(torch.linspace(0, 1, bins + 1, dtype=a.dtype)[1:-1])
         first, second = (torch.bucketize(s.contiguous(), edges).bincount(minlength=bins) for s in (a, b))
     return float((first / len(a) - second / len(b)).abs().sum() / 2)
+
+
+if __name__ == "__main__":
+    print("\n".join(map(str, CASES)))  # noqa: T201
+    print(f"{len(CASES)} cases: {len(SETTINGS)} paths, {len(MOVES)} processes")  # noqa: T201

@@ -7,7 +7,8 @@ import torch
 
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.processes.ctmc import MaskingCTMC
-from tests.theory.cases import CASES, LETTERS, MASKING, SO3, total_variation
+from tests.theory.cases import total_variation
+from tests.theory.factors import CASES, LETTERS, MASKING, SO3
 
 pytestmark = pytest.mark.theory
 

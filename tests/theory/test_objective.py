@@ -14,7 +14,7 @@ from gm_multimodal.parameterizations.tangent import TangentMixture, TangentPredi
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.product import Factor, Known
 from gm_multimodal.schedules import Linear
-from tests.theory.cases import (
+from tests.theory.factors import (
     FACTORS,
     LETTERS,
     R3,

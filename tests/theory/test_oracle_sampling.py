@@ -10,7 +10,8 @@ from gm_multimodal.processes.ctmc import MaskingCTMC
 from gm_multimodal.product import Known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
-from tests.theory.cases import (
+from tests.theory.cases import total_variation
+from tests.theory.factors import (
     FACTORS,
     LETTERS,
     MASKING,
@@ -20,7 +21,6 @@ from tests.theory.cases import (
     Oracle,
     nothing_known,
     product_of,
-    total_variation,
 )
 
 pytestmark = pytest.mark.theory

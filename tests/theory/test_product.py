@@ -15,7 +15,7 @@ from gm_multimodal.product import Factor, Known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
 from gm_multimodal.schedules import Linear
-from tests.theory.cases import FACTORS, ROTATIONS, SEQUENCE, TRANSLATIONS, nothing_known, product_of
+from tests.theory.factors import FACTORS, ROTATIONS, SEQUENCE, TRANSLATIONS, nothing_known, product_of
 
 pytestmark = pytest.mark.theory
 
