@@ -1,13 +1,13 @@
 """Products: what is given never moves, what is padding does not matter, and the centre of mass stays where it must."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 
 from gm_multimodal.errors import IncompatibleProcess
 from gm_multimodal.network import Context
-from gm_multimodal.noise import SharedNoise
+from gm_multimodal.noise import DesignNoise, SharedNoise
 from gm_multimodal.objective import corrupt, matching_loss
 from gm_multimodal.parameterizations.endpoint import EndpointPrediction
 from gm_multimodal.paths.base import ConditionalPath
@@ -220,3 +220,58 @@ def test_a_process_that_does_not_fit_its_parameterization_is_refused_by_name():
         Factor(SEQUENCE.process, ROTATIONS.parameterization, Linear())
     with pytest.raises(IncompatibleProcess, match=r"Flow follows .*CategoricalPosterior"):
         Factor(ROTATIONS.process, SEQUENCE.parameterization, Linear())
+
+
+@pytest.mark.parametrize("case", FACTORS, ids=lambda case: case.name)
+def test_a_factor_moves_as_it_would_alone(case):
+    """Given what is predicted of it, a factor's path is the same numbers alone and in the product: steps factorise."""
+    known, context = nothing_known(PRODUCT, ROWS, SITES)
+    z = data()
+
+    def certain(state, times, context, previous):
+        return {name: oracle_output(name, state, times, z) for name in state}
+
+    together = Sampler(UniformGrid(6))(certain, PRODUCT, known, context, DesignNoise(3, range(ROWS)))
+    only = {case.factor: PRODUCT[case.factor]}
+    alone, context = nothing_known(only, ROWS, SITES)
+    single = Sampler(UniformGrid(6))(certain, only, alone, context, DesignNoise(3, range(ROWS)))
+    assert torch.equal(single[case.factor], together[case.factor])
+
+
+def oracle_output(name, state, times, z):
+    """What a network that is certain of z emits."""
+    case = next(case for case in FACTORS if case.factor == name)
+    return case.output(torch.eye(ROWS), state[name], times[name], z[name])
+
+
+def test_factors_are_independent_given_z():
+    """At s = .5, the same z in every row: correlations between factors within 4.5 / sqrt(n), n = 4,000."""
+    rows = 4000
+    product = product_of(*FACTORS)  # a single site that is centred would not move
+    known, _ = nothing_known(product, rows, 1)
+    values = {
+        case.factor: case.draw(1, torch.Generator().manual_seed(1)).expand(rows, 1, *case.space.event_shape)
+        for case in FACTORS
+    }
+    times = {name: torch.full((rows, 1), 0.5) for name in PRODUCT}
+    state = corrupt(product, Known(values, known.mask, known.present), times, SharedNoise.keyed(2))
+    seen = {
+        "translations": state["translations"][:, 0],
+        "rotations": state["rotations"][:, 0].flatten(1),
+        "sequence": (state["sequence"] == SEQUENCE.space.mask).float(),
+    }
+    names = list(seen)
+    for i, first in enumerate(names):
+        for second in names[:i]:
+            a, b = ((x - x.mean(0)) / x.std(0) for x in (seen[first], seen[second]))
+            assert (a.T @ b / rows).abs().max() < 4.5 / rows**0.5
+
+
+def test_the_loss_is_the_weighted_sum_over_factors():
+    known = half_given()
+    times = {name: torch.full((ROWS, SITES), 0.3) for name in PRODUCT}
+    weights = {"translations": 0.7, "rotations": 0.2, "sequence": 1.5}
+    product = {name: replace(factor, weight=weights[name]) for name, factor in PRODUCT.items()}
+    matching = matching_loss(network, product, known, times, context_of(known.present), SharedNoise.keyed(3))
+    expected = sum(weights[name] * part for name, part in matching.parts.items())
+    torch.testing.assert_close(matching.total, expected)
