@@ -9,7 +9,7 @@ from tests.theory.posterior import WEIGHTS, Oracle, three_points
 
 pytestmark = pytest.mark.theory
 
-N, TURNS = 200, 3
+N, TURNS = 100, 2
 
 
 @pytest.mark.parametrize("case", [c for c in CONDITIONAL if isinstance(c.space, Rotations)], ids=lambda c: c.name)
@@ -23,7 +23,7 @@ def test_a_conditional_step_turns_with_the_world(case):
     assert not torch.equal(moved, x)
     for turn in case.space.prior((TURNS,), stream(3)):
         turned = case.process.conditional(turn @ x, at, then, turn @ z, stream(2))
-        # A decision on the edge of a random number may fall the other way by rounding: none of 200 does here.
+        # A decision on the edge of a random number may fall the other way by rounding: none of 100 does here.
         error = (turned - turn @ moved).abs().amax((-2, -1))
         assert error.max() < 1e-9, f"row {int(error.argmax())} is off by {float(error.max())} under {turn.tolist()}"
 

@@ -108,12 +108,12 @@ def has_arrived(case: Case, x: Tensor) -> bool:
 
 @pytest.mark.parametrize("case", EXACT, ids=str)
 def test_an_exact_process_has_the_marginal_law_on_its_way_and_the_data_at_its_end(case):
-    """20 steps, n = 2,000: histograms at t = .5 within 1.5 x the noise floor; the weights, whose floor of three numbers
+    """Ten steps, n = 2,000: histograms at t = .5 within 1.5 x the noise floor; the weights, whose floor (three numbers)
     is itself noisy, within 3 x."""
-    halfway = walk(case, case.space.prior((N,), stream(1)), 0, 0.5, 10)
+    halfway = walk(case, case.space.prior((N,), stream(1)), 0, 0.5, 5)
     samples, floor = references(case.setting, 0.5)
     assert mean_distance(seen_from_the_first(case.setting, halfway), samples) < 1.5 * floor + 0.01
-    x = walk(case, halfway, 0.5, 1, 10, seed=3)
+    x = walk(case, halfway, 0.5, 1, 5, seed=3)
     assert has_arrived(case, x)
     assert weight_error(case, x) < 3 * FLOOR
 

@@ -11,8 +11,9 @@ from tests.theory.cases import CONDITIONAL, Case, generic, statistics, stream, t
 
 pytestmark = pytest.mark.theory
 
-N = 5_000
+N = 3_000
 START = 0.1
+BINS = 20
 
 
 def times(t: float, n: int = N) -> Tensor:
@@ -38,26 +39,26 @@ def distances(case: Case, end: float, steps: tuple[int, ...]) -> tuple[list[floa
     direct = [statistics(case.space, on_the_path(case, z, end, seed), z) for seed in (3, 4, 5)]
 
     def distance(sample: list[Tensor]) -> float:
-        return max(sum(total_variation(s, d[k]) for d in direct) / 3 for k, s in enumerate(sample))
+        return max(sum(total_variation(s, d[k], BINS) for d in direct) / 3 for k, s in enumerate(sample))
 
     floor = max(
-        sum(total_variation(direct[i][k], direct[i - 1][k]) for i in range(3)) / 3 for k in range(len(direct[0]))
+        sum(total_variation(direct[i][k], direct[i - 1][k], BINS) for i in range(3)) / 3 for k in range(len(direct[0]))
     )
     return [distance(statistics(case.space, walk(case, z, end, n), z)) for n in steps], floor
 
 
-@pytest.mark.parametrize(("end", "steps"), [(0.4, 1), (0.4, 7), (0.9, 3)])
+@pytest.mark.parametrize(("end", "steps"), [(0.4, 4), (0.9, 1)])
 @pytest.mark.parametrize("case", [case for case in CONDITIONAL if case.is_exact], ids=lambda case: case.name)
 def test_an_exact_process_keeps_the_path_in_steps_of_any_size(case, end, steps):
-    """Histograms of n = 5,000 within 1.5 x the distance of two direct samples, and 0.01 for sets of few states."""
+    """Histograms of n = 3,000 within 1.5 x the distance of two direct samples, and 0.01 for sets of few states."""
     (distance,), floor = distances(case, end, (steps,))
     assert distance < 1.5 * floor + 0.01
 
 
 @pytest.mark.parametrize("case", [case for case in CONDITIONAL if not case.is_exact], ids=lambda case: case.name)
 def test_an_approximate_process_comes_near_with_many_steps(case):
-    """Twenty times as many steps bring the error down to a fifth, up to noise."""
-    end = 0.4 if isinstance(case.space, Interval) else 0.8  # the variance of its diffusion grows like 1 / (1 - t)
-    (coarse, fine), floor = distances(case, end, (3, 60))
+    """Twenty times as many steps bring the error down to a quarter, up to noise: order 1/2 at least."""
+    is_steep = case.setting.pace > 1 or isinstance(case.space, Interval)  # whose variance grows like 1 / (1 - t)
+    (coarse, fine), floor = distances(case, 0.4 if is_steep else 0.8, (2, 40) if case.setting.pace > 1 else (3, 60))
     assert coarse > 2 * floor
-    assert fine < 0.2 * coarse + 1.5 * floor
+    assert fine < 0.25 * coarse + 1.5 * floor
