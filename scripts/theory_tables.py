@@ -155,10 +155,10 @@ def superposition(n: int) -> str:
             rows.append(["geodesic, from the prior at t = 0.7", "0.5", "", "", "", arrived(end)])
     head = ["path", "weight of the jump", "TV at t = 0.5", "noise floor", "error of the weights at t = 1", "arrived"]
     floor = float((WEIGHTS * (1 - WEIGHTS) / (2 * torch.pi * n)).sqrt().sum())
-    return (
-        table(head, rows)
-        + f"\n\nThe error of the weights is the mean of four runs; {n:,} independent draws are off by {floor:.4f} on average."
+    note = (
+        f"The error of the weights is the mean of four runs; {n:,} independent draws are off by {floor:.4f} on average."
     )
+    return f"{table(head, rows)}\n\n{note}"
 
 
 def distances(x: Tensor) -> Tensor:
