@@ -52,14 +52,16 @@ class Factor:
 
     def prior(self, known: "Known", name: str, noise: Noise) -> Tensor:
         """Draw x_0 for every site, [B, N, *E]; projected to zero mean in rows where the factor is wholly generated."""
-        free = known.free(name)
-        x0 = self.process.path.space.prior(tuple(free.shape), noise)
+        return self.project(self.process.path.space.prior(tuple(known.present.shape), noise), known, name)
+
+    def project(self, x: Tensor, known: "Known", name: str) -> Tensor:
+        """Take the mean over the sites away where the law has none: a centred factor, in wholly generated rows."""
         if not self.centred:
-            return x0
-        present = known.present
-        mean = (x0 * present[..., None]).sum(-2, keepdim=True) / present.sum(-1)[:, None, None].clamp(min=1)
+            return x
+        free, present = known.free(name), known.present
+        mean = (x * present[..., None]).sum(-2, keepdim=True) / present.sum(-1)[:, None, None].clamp(min=1)
         is_whole = (free == present).all(-1)[:, None, None]
-        return torch.where(is_whole, x0 - mean, x0)
+        return torch.where(is_whole, x - mean, x)
 
 
 Product = Mapping[str, Factor]

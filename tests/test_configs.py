@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ PROCESSES = sorted((CONFIGS / "process").rglob("*.yaml"))
 
 # The command line that people script against. A new option is added here on purpose, and none is renamed.
 OPTIONS = {
-    "design": "length num_designs out seed steps last_step sequence_temperature checkpoint device batch_size threads "
-    "format trajectories process/translations process/rotations process/sequence",
+    "design": "length num_designs out seed steps last_step jump_weight sequence_temperature checkpoint device "
+    "batch_size threads format trajectories process/translations process/rotations process/sequence",
     "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
     "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
     "optimisation trainer",
@@ -81,6 +82,7 @@ def test_every_key_is_read(command):
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "config"
     }
+    read |= {key for file in PROCESSES for key in re.findall(r"\$\{(\w+)\}", file.read_text(encoding="utf-8"))}
     assert {item.name for item in dataclasses.fields(load(COMMANDS[command].schema))} <= read
 
 

@@ -134,6 +134,8 @@ def _write(folder: RunFolder, item: Design, config: DesignConfig, checkpoint: Ch
         f"DESIGNED BY GM_MULTIMODAL {__version__}, CHECKPOINT {checkpoint.digest}",
         f"SEED {config.seed}, STEPS {config.steps}, SEQUENCE TEMPERATURE {config.sequence_temperature}",
     ]
+    if "jump_weight" in config.process["rotations"]:
+        remarks.append(f"ORIENTATIONS FLOW AND JUMP, WEIGHT OF THE JUMP {config.process['rotations']['jump_weight']}")
     if item.trajectory is not None:
         path = folder.trajectory(item.index)
         write_trajectory(path, item.trajectory.coordinates, item.trajectory.tokens, title=title, remarks=remarks)

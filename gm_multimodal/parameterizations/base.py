@@ -40,6 +40,11 @@ class ManifoldPrediction(Prediction, Protocol):
 
 
 @runtime_checkable
+class ManifoldPosterior(ManifoldPrediction, Posterior, Protocol):
+    """A law of z on a manifold that also knows its mean displacement: flows and jumps can follow it together."""
+
+
+@runtime_checkable
 class RatePrediction(Prediction, Protocol):
     """A prediction of the marginal jump itself, not of z."""
 

@@ -79,3 +79,8 @@ class Langevin(ConditionalProcess):
     def _disturb(self, x: Tensor, t: Tensor, t_next: Tensor, z: Tensor, noise: Noise) -> Tensor:
         disturbed = self.path.refresh(x, t_next, z, self.strength * (t_next - t), noise)
         return torch.where(expand_as((t_next > t) & (t_next < 1), x), disturbed, x)
+
+
+def noisy_flow(path: NoisyPath, strength: float, speed: float = 1.0) -> Langevin:
+    """Return the flow of the mean with noise of strength g^2 [length^2/time] added (see `Flow` and `Langevin`)."""
+    return Langevin(Flow(path, speed), strength)

@@ -1,6 +1,7 @@
 """Processes made of processes: superposition, and predictor with corrector (arXiv 2410.20587, proposition 3)."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -10,19 +11,25 @@ from torch import Tensor
 from gm_multimodal.errors import IncompatibleProcess
 from gm_multimodal.generators import Generator, Sum
 from gm_multimodal.noise import Noise
+from gm_multimodal.parameterizations.base import ManifoldPosterior, Prediction
 from gm_multimodal.paths.base import ConditionalPath, DensePath
+from gm_multimodal.paths.isotropic import IsotropicPath
 from gm_multimodal.processes.base import ConditionalProcess
-from gm_multimodal.processes.jump import canonical_jump, couple
+from gm_multimodal.processes.flow import Flow
+from gm_multimodal.processes.jump import Jump, canonical_jump, couple
 from gm_multimodal.spaces.base import expand_as
+
+Weight = float | tuple[float, float]
+"""A number, or the values at t = 0 and t = 1 of a weight that is linear in t."""
 
 
 @final
 @dataclass(frozen=True)
 class Superposition(ConditionalProcess):
-    """sum_i a_i L^i with a_i >= 0 and sum_i a_i = 1, of processes that keep one path.
+    """sum_i a_i(t) L^i with a_i >= 0 and sum_i a_i = 1, of processes that keep one path.
 
-    A step chooses one process for every point, with probabilities a_i, and makes its transition: exact if theirs are,
-    and for small steps the superposition of the generators.
+    A step chooses one process for every point, with probabilities a_i at its beginning, and makes its transition: exact
+    if theirs are, and for small steps the superposition of the generators.
 
     Attributes:
         processes: two or more, on the same path.
@@ -30,7 +37,7 @@ class Superposition(ConditionalProcess):
     """
 
     processes: tuple[ConditionalProcess, ...]
-    weights: tuple[float, ...]
+    weights: tuple[Weight, ...]
 
     def __post_init__(self) -> None:
         """Refuse weights that the theorem does not allow, and processes of different paths.
@@ -41,12 +48,16 @@ class Superposition(ConditionalProcess):
         """
         # A configuration gives lists; values must be hashable and equal to be compared.
         object.__setattr__(self, "processes", tuple(self.processes))
-        object.__setattr__(self, "weights", tuple(self.weights))
-        is_convex = all(w >= 0 for w in self.weights) and math.isclose(sum(self.weights), 1, abs_tol=1e-9)
+        object.__setattr__(self, "weights", tuple(tuple(w) if isinstance(w, list) else w for w in self.weights))
+        # Linear functions that are convex weights at both ends are so in between.
+        is_convex = all(
+            all(w >= 0 for w in end) and math.isclose(sum(end), 1, abs_tol=1e-9)
+            for end in zip(*map(_ends, self.weights), strict=True)
+        )
         if len(self.weights) != len(self.processes) or not is_convex:
             raise ValueError(
                 f"Superposition: weights {list(self.weights)} of {len(self.processes)} processes; give one for each, "
-                "none negative, with sum 1 (arXiv 2410.20587, proposition 3)."
+                "none negative, with sum 1 at all times (arXiv 2410.20587, proposition 3)."
             )
         first = self.processes[0]
         for other in self.processes[1:]:
@@ -61,22 +72,62 @@ class Superposition(ConditionalProcess):
         """The path that all processes keep."""
         return self.processes[0].path
 
+    @property
+    def follows(self) -> type:
+        """What all processes can follow."""
+        wanted = [process.follows for process in self.processes]
+        return next(kind for kind in (*wanted, ManifoldPosterior) if all(issubclass(kind, other) for other in wanted))
+
     def target(self, x: Tensor, t: Tensor, z: Tensor) -> Sum:
         """Return the weighted sum of the generators."""
         parts: list[Generator] = []
-        for process, weight in zip(self.processes, self.weights, strict=True):
+        for process, weight in zip(self.processes, self._weights(t), strict=True):
             parts.append(process.target(x, t, z).scaled(weight))
         return Sum(tuple(parts))
 
     def conditional(self, x: Tensor, t: Tensor, t_next: Tensor, z: Tensor, noise: Noise) -> Tensor:
-        """Choose a process for every point and make its transition, [*B, *E]."""
+        """Choose a process for every point and make its conditional transition, [*B, *E]."""
+        return self._choose(x, t, lambda process: process.conditional(x, t, t_next, z, noise), noise)
+
+    def transition(self, x: Tensor, t: Tensor, t_next: Tensor, prediction: Prediction, noise: Noise) -> Tensor:
+        """Choose a process for every point; its transition reads the prediction in its own way, [*B, *E]."""
+        return self._choose(x, t, lambda process: process.transition(x, t, t_next, prediction, noise), noise)
+
+    def _choose(self, x: Tensor, t: Tensor, move: Callable[[ConditionalProcess], Tensor], noise: Noise) -> Tensor:
         u = noise.uniform(t.shape).to(t)
-        moved, reached = x, 0.0
-        for process, weight in zip(self.processes, self.weights, strict=True):
+        moved, reached = x, torch.zeros_like(t)
+        for process, weight in zip(self.processes, self._weights(t), strict=True):
             is_chosen = (u >= reached) & (u < reached + weight)
-            moved = torch.where(expand_as(is_chosen, x), process.conditional(x, t, t_next, z, noise), moved)
-            reached += weight
+            moved = torch.where(expand_as(is_chosen, x), move(process), moved)
+            reached = reached + weight
         return moved
+
+    def _weights(self, t: Tensor) -> list[Tensor]:
+        """Return a_i(t), [*B] each."""
+        ends = map(_ends, self.weights)
+        return [first + (last - first) * t for first, last in ends]
+
+
+def _ends(weight: Weight) -> tuple[float, float]:
+    """Return the values at t = 0 and t = 1."""
+    first, last = weight if isinstance(weight, tuple) else (weight, weight)
+    return first, last
+
+
+def flow_and_jump(path: IsotropicPath, jump_weight: Weight, speed: float = 1.0) -> Superposition:
+    """Superpose the flow of the mean and the canonical jump of a path whose flow is linear: one posterior drives both.
+
+    Args:
+        path: their path.
+        jump_weight: weight of the jump in [0, 1]; or a pair, the weights at t = 0 and t = 1.
+        speed: of the flow; above 1 a heuristic (see `Flow`).
+
+    Raises:
+        ValueError: if the weight leaves [0, 1].
+    """
+    at_start, at_end = _ends(tuple(jump_weight) if isinstance(jump_weight, list) else jump_weight)
+    flow = 1 - at_start, 1 - at_end
+    return Superposition((Flow(path, speed), Jump(path)), (flow, (at_start, at_end)))
 
 
 @final

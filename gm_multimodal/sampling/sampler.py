@@ -91,7 +91,7 @@ class Sampler:
                 k: f.process.transition(state[k], times[k], next_times[k], predictions[k], noise.at(number, k))
                 for k, f in product.items()
             }
-            next_state = known.overwrite(moved)
+            next_state = known.overwrite({k: f.project(moved[k], known, k) for k, f in product.items()})
             for observer in observers:
                 observer(Step(number, state, predictions, next_state))
             state, previous = next_state, means(predictions)

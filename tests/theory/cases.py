@@ -139,6 +139,9 @@ def processes_of(path: ConditionalPath) -> Iterator[tuple[str, Process, bool]]:
             for weight in (0.25, 0.5, 0.75):
                 parts = Flow(path, marginal="sample"), Jump(path)
                 yield f"flow and {weight} jump", Superposition(parts, (1 - weight, weight)), True
+            yield "flow, then more and more jump", Superposition(parts, ((1.0, 0.2), (0.0, 0.8))), True
+            if isinstance(path, LinearFlowPath):
+                yield "flow of the mean and jump", Superposition((Flow(path), Jump(path)), (0.5, 0.5)), True
             yield "flow there, jump back", PredictorCorrector(Flow(path, marginal="sample"), 1.0), True
     if isinstance(path, GaussianPath):
         yield "predicted jump", RateJump(path), False

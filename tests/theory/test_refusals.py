@@ -14,7 +14,7 @@ from gm_multimodal.processes.jump import Jump
 from gm_multimodal.processes.langevin import Langevin
 from gm_multimodal.processes.mixture import MixtureDiffusion, MixtureJump
 from gm_multimodal.processes.rates import RateJump
-from gm_multimodal.processes.superposition import PredictorCorrector, Superposition
+from gm_multimodal.processes.superposition import PredictorCorrector, Superposition, flow_and_jump
 from gm_multimodal.schedules import Concentration, Geometric, Power
 from gm_multimodal.spaces.categorical import Categorical, MaskedCategorical
 from gm_multimodal.spaces.euclidean import Euclidean
@@ -36,9 +36,22 @@ def test_weights_that_are_not_convex_are_refused(weights):
         Superposition((Flow(GEODESIC), Jump(GEODESIC)), weights)
 
 
+@pytest.mark.parametrize("weights", [(0.5, (0.5, 0.4)), ((1.0, 0.0), (0.0, 1.1)), ((1.2, 0.0), (-0.2, 1.0))], ids=str)
+def test_weights_that_are_not_convex_at_some_time_are_refused(weights):
+    with pytest.raises(ValueError, match="sum 1 at all times"):
+        Superposition((Flow(GEODESIC), Jump(GEODESIC)), weights)
+
+
 def test_any_convex_weights_are_taken():
-    for weights in ((0.0, 1.0), (0.3, 0.7), (1 / 3, 2 / 3)):
+    for weights in ((0.0, 1.0), (0.3, 0.7), (1 / 3, 2 / 3), ((1.0, 0.0), (0.0, 1.0)), (0.5, (0.5, 0.5))):
         assert Superposition((Flow(GEODESIC), Jump(GEODESIC)), weights).weights == weights
+
+
+def test_the_weight_of_a_jump_may_change_with_time():
+    assert flow_and_jump(GEODESIC, 0.25).weights == ((0.75, 0.75), (0.25, 0.25))
+    assert flow_and_jump(GEODESIC, [1, 0]).weights == ((0, 1), (1, 0))
+    with pytest.raises(ValueError, match="sum 1"):
+        flow_and_jump(GEODESIC, [0.5, 1.5])
 
 
 @pytest.mark.parametrize(

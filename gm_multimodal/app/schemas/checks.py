@@ -57,6 +57,16 @@ def between(key: str, value: float, low: float, high: float) -> None:
         raise UserInputError(f"{key}={value} is not between {low} and {high}: give a number in between.")
 
 
+def within(key: str, value: float, low: float, high: float) -> None:
+    """Raise unless low <= value <= high; NaN is refused as well.
+
+    Raises:
+        UserInputError: The value is outside.
+    """
+    if not low <= value <= high:
+        raise UserInputError(f"{key}={value} is not from {low} to {high}: give a number of that range.")
+
+
 def one_of(key: str, value: object, choices: Iterable[str]) -> None:
     """Raise unless value is one of the choices.
 

@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gm_multimodal.app.schemas.checks import above, at_least, between, check_filled, check_threads, literal, one_of
+from gm_multimodal.app.schemas.checks import (
+    above,
+    at_least,
+    between,
+    check_filled,
+    check_threads,
+    literal,
+    one_of,
+    within,
+)
 
 SHORTEST = 20
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -23,6 +32,7 @@ class DesignConfig:
     seed: int
     steps: int
     last_step: float
+    jump_weight: float
     sequence_temperature: float
     batch_size: int
     device: str
@@ -39,6 +49,7 @@ class DesignConfig:
         at_least("seed", self.seed, 0)
         at_least("steps", self.steps, 1)
         between("last_step", self.last_step, 0, 1)
+        within("jump_weight", self.jump_weight, 0, 1)
         above("sequence_temperature", self.sequence_temperature, 0)
         at_least("batch_size", self.batch_size, 1)
         one_of("device", self.device, DEVICES)
