@@ -232,15 +232,23 @@ def test_a_point_beyond_the_support_is_put_back_on_the_path(setting):
     assert was_off.any() == isinstance(setting.path, GeodesicPath)
 
 
-def test_a_superposed_generator_is_the_weighted_sum():
-    """The value of L f for weights (1/4, 3/4) on one batch, part by part."""
-    path, n = FisherPath(SO3), 50
+@pytest.mark.parametrize("weights", [(0.25, 0.75), ((1.0, 0.0), (0.0, 1.0))], ids=["constant", "linear in time"])
+def test_a_superposition_has_the_weights_of_its_time(weights):
+    """L f at times of [0, .6] is the weighted sum of the parts; as many of n = 4,000 points take the flow's step."""
+    path, n = FisherPath(SO3), 4000
     noise = stream(1)
-    z, t = SO3.prior((n,), noise), times(0.3, n)
+    z, t = SO3.prior((n,), noise), 0.6 * noise.uniform((n,))
     x = path.sample(SO3.prior((n,), noise), z, t, noise)
-    parts = Flow(path, marginal="sample"), Jump(path)
-    total = Superposition(parts, (0.25, 0.75)).target(x, t, z)
+    flow, jump = Flow(path, marginal="sample"), Jump(path)
+    process = Superposition((flow, jump), weights)
+    of_flow = 1 - t if weights[0] == (1.0, 0.0) else torch.full_like(t, 0.25)
+    total = process.target(x, t, z)
     assert isinstance(total, Sum)
     f = observable(SO3)
-    flow, jump = (part.target(x, t, z).apply(f, x, SO3, stream(9)) for part in parts)
-    torch.testing.assert_close(total.apply(f, x, SO3, stream(9)), 0.25 * flow + 0.75 * jump, rtol=1e-10, atol=1e-10)
+    first, second = (part.target(x, t, z).apply(f, x, SO3, stream(9)) for part in (flow, jump))
+    expected = of_flow * first + (1 - of_flow) * second
+    torch.testing.assert_close(total.apply(f, x, SO3, stream(9)), expected, rtol=1e-9, atol=1e-9)
+    moved = process.conditional(x, t, t + 0.1, z, stream(2))
+    flows = (moved == flow.conditional(x, t, t + 0.1, z, stream(2))).flatten(1).all(-1).double()
+    assert abs(float((flows - of_flow).mean())) < 4 * 0.5 / n**0.5
+    assert abs(float(((flows - of_flow) * (t - t.mean())).mean())) < 4 * 0.5 * float(t.std()) / n**0.5
