@@ -95,11 +95,13 @@ class Superposition(ConditionalProcess):
 
     def _choose(self, x: Tensor, t: Tensor, move: Callable[[ConditionalProcess], Tensor], noise: Noise) -> Tensor:
         u = noise.uniform(t.shape).to(t)
-        moved, reached = x, torch.zeros_like(t)
-        for process, weight in zip(self.processes, self._weights(t), strict=True):
-            is_chosen = (u >= reached) & (u < reached + weight)
-            moved = torch.where(expand_as(is_chosen, x), move(process), moved)
-            reached = reached + weight
+        weights = self._weights(t)
+        # Up to which number a process is chosen; the last takes what rounding leaves of the sum.
+        until = torch.stack([*weights[:-1], torch.full_like(t, torch.inf)]).cumsum(0)
+        chosen = (u >= until).sum(0)
+        moved = x
+        for number, process in enumerate(self.processes):
+            moved = torch.where(expand_as(chosen == number, x), move(process), moved)
         return moved
 
     def _weights(self, t: Tensor) -> list[Tensor]:

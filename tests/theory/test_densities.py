@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.generators import Sum
+from gm_multimodal.noise import SharedNoise
 from gm_multimodal.paths.base import DensePath, NoisyPath
 from gm_multimodal.paths.fisher import FisherPath
 from gm_multimodal.paths.gaussian import GaussianPath
@@ -17,7 +18,7 @@ from gm_multimodal.paths.isotropic import IsotropicPath
 from gm_multimodal.paths.von_mises import VonMisesPath
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.processes.jump import Jump
-from gm_multimodal.processes.superposition import Superposition
+from gm_multimodal.processes.superposition import Superposition, flow_and_jump
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations
 from gm_multimodal.spaces.torus import Torus
@@ -252,3 +253,24 @@ def test_a_superposition_has_the_weights_of_its_time(weights):
     flows = (moved == flow.conditional(x, t, t + 0.1, z, stream(2))).flatten(1).all(-1).double()
     assert abs(float((flows - of_flow).mean())) < 4 * 0.5 / n**0.5
     assert abs(float(((flows - of_flow) * (t - t.mean())).mean())) < 4 * 0.5 * float(t.std()) / n**0.5
+
+
+def test_no_point_is_left_without_a_process():
+    """The sum of the weights is 1 but for rounding: the largest random number chooses a process all the same."""
+
+    class Largest:
+        device = torch.device("cpu")
+
+        def uniform(self, shape):
+            return torch.full(tuple(shape), 1 - 2**-24)
+
+        def normal(self, shape):
+            return torch.zeros(tuple(shape))
+
+    path, n, noise = GeodesicPath(SO3), 200, SharedNoise.keyed(1)
+    x, z, t = SO3.prior((n,), noise), SO3.prior((n,), noise), noise.uniform((n,))
+    for first in range(11):
+        for last in range(11):
+            process = flow_and_jump(path, (first / 10, last / 10))
+            moved = process.conditional(x, t, torch.ones(n), z, Largest())
+            torch.testing.assert_close(moved, z, atol=1e-5, rtol=0)
