@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.networks.layers import in_full_precision
 from gm_multimodal.objective import Matching
 from gm_multimodal.product import Known
 from gm_multimodal.protein.backbone import ideal_atoms
@@ -34,6 +35,7 @@ class BackboneLosses:
     start: float = 0.35
     time_clip: float = 0.9
 
+    @in_full_precision
     def __call__(self, matching: Matching, known: Known) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return the weighted sum, [], and the parts for the log."""
         x, r = (matching.predictions[name].mean() for name in (TRANSLATIONS, ROTATIONS))

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from gm_multimodal.network import Context
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import Matching, matching_loss
-from gm_multimodal.product import Factor, Known
+from gm_multimodal.product import Factor, Known, State
 from gm_multimodal.protein.auxiliary import BackboneLosses
 from gm_multimodal.protein.batch import ProteinBatch
 from gm_multimodal.protein.tasks import Curriculum, on_curve
@@ -112,7 +113,9 @@ class DesignModule(lightning.LightningModule):
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.optimisation.weight_decay},
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.optimisation.learning_rate, betas=(0.9, 0.99), fused=True)
+        # Lightning clips no gradient of a fused optimiser in mixed precision.
+        is_fused = "mixed" not in str(self.trainer.precision)
+        optimizer = torch.optim.AdamW(groups, lr=self.optimisation.learning_rate, betas=(0.9, 0.99), fused=is_fused)
         total = int(self.trainer.estimated_stepping_batches)
         schedule = LambdaLR(optimizer, lambda step: self.optimisation.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -120,7 +123,20 @@ class DesignModule(lightning.LightningModule):
     def _match(
         self, known: Known, times: Mapping[str, Tensor], batch: ProteinBatch, noise: SharedNoise, feeds_back: bool
     ) -> Matching:
-        return matching_loss(self.network, self.product, known, times, batch.context, noise, self_condition=feeds_back)
+        kind = self.device.type
+        dtype, is_mixed = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
+
+        def network(
+            state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+        ) -> Mapping[str, Tensor]:
+            # No cache: in older PyTorch a weight cast by the call without gradient serves the next, and gets none.
+            with torch.autocast(kind, dtype, is_mixed, cache_enabled=False):
+                output = self.network(state, times, context, previous)
+            return {name: x.to(torch.float32) for name, x in output.items()}
+
+        # Mixed precision is for the network alone: points, frames and losses keep theirs.
+        with torch.autocast(kind, enabled=False):
+            return matching_loss(network, self.product, known, times, batch.context, noise, self_condition=feeds_back)
 
     def _noise(self, step: int, stream: int) -> SharedNoise:
         """Return the draws of one step and stream: resuming repeats nothing and skips nothing."""

@@ -123,3 +123,10 @@ def test_epochs_show_other_batches_and_all_ranks_equally_many(chains):
             assert len(shown[epoch, rank]) == len(loaders[0])
     assert shown[0, 0] != shown[1, 0]
     assert not set(shown[0, 0]) & set(shown[0, 1])
+
+
+def test_a_training_in_mixed_precision_learns(tmp_path, train, weights, make_module):
+    module, seen = train(tmp_path, precision="bf16-mixed")
+    assert len(seen) == STEPS
+    assert weights(module).isfinite().all()
+    assert not torch.isclose(weights(module), weights(make_module()), atol=1e-3).all()

@@ -108,7 +108,7 @@ def test_the_learning_rate_rises_stays_and_falls():
 
 def test_matrices_decay_and_vectors_do_not(make_module, monkeypatch):
     module = make_module()
-    monkeypatch.setattr(type(module), "trainer", SimpleNamespace(estimated_stepping_batches=10))
+    monkeypatch.setattr(type(module), "trainer", SimpleNamespace(estimated_stepping_batches=10, precision="32-true"))
     optimizer = module.configure_optimizers()["optimizer"]
     decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     for p in module.parameters():
