@@ -1,0 +1,1 @@
+"""Independent judges of sequence and fold: other programs' models, the model's own likelihood."""
