@@ -76,7 +76,8 @@ class Known:
     A given site has time 1, its clean value, no loss and no step; sites that are not present (padding) count as given.
 
     Attributes:
-        values: clean points, [B, N, *E] per factor; read only where the mask is True.
+        values: clean points, [B, N, *E] per factor; read where the mask is True, and everywhere by training and by
+            simulations that begin with noised data.
         mask: True = given, [B, N] per factor.
         present: True = a real site, [B, N].
     """

@@ -1,5 +1,6 @@
 """A posterior over a finite set."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -53,15 +54,22 @@ class CategoricalPosterior:
     Attributes:
         space: the finite set, with a mask or without.
         time_clip: time in [0, 1) beyond which the weight no longer grows.
+        bias: added to the logits of the states, so that the law is tilted by exp(bias) at every call; -inf leaves a
+            state out. Empty: none. A constraint of simulations, not of training.
     """
 
     space: MaskedCategorical | Categorical
     time_clip: float = 0.9
+    bias: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a clip that leaves the weight unbounded."""
+        """Refuse a clip that leaves the weight unbounded, and a bias that does not fit or leaves no state."""
         if not 0 <= self.time_clip < 1:
             raise ValueError(f"CategoricalPosterior: time_clip is {self.time_clip}; give a number in [0, 1).")
+        if len(self.bias) not in (0, self.space.size):
+            raise ValueError(f"CategoricalPosterior: {len(self.bias)} biases for {self.space.size} states.")
+        if self.bias and not -math.inf < max(self.bias) < math.inf:
+            raise ValueError(f"CategoricalPosterior: bias is {self.bias}; give numbers or -inf, not -inf alone.")
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -74,8 +82,9 @@ class CategoricalPosterior:
         return CategoricalPrediction
 
     def __call__(self, output: Tensor, x: Tensor, t: Tensor) -> CategoricalPrediction:
-        """Take the output for the logits; of the masking path, a site that is not masked shows z and has no loss."""
+        """Take output + bias for the logits; on the masking path, a site that is not masked shows z and has no loss."""
         weight = 1 / (1 - t.clamp(max=self.time_clip))
         if isinstance(self.space, MaskedCategorical):
             weight = torch.where(x == self.space.mask, weight, 0.0)
-        return CategoricalPrediction(output, weight)
+        logits = output + output.new_tensor(self.bias) if self.bias else output
+        return CategoricalPrediction(logits, weight)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class TimeGrid(Protocol):
-    """Increasing times from 0 to 1."""
+    """Increasing times, the last of which is 1."""
 
     def times(self) -> Tensor:
-        """Return t_0 = 0 < t_1 < ... < t_n = 1, float64 [n + 1]."""
+        """Return 0 <= t_0 < t_1 < ... < t_n = 1, float64 [n + 1]."""
         ...
 
 
@@ -25,21 +25,26 @@ class UniformGrid:
 
     Attributes:
         steps: number of steps, each one network call.
-        last_step: length of the last step in (0, 1]; None makes it as long as the others.
+        last_step: share in (0, 1) of the time between `start` and 1 that the last step takes; None makes it as long as
+            the others.
+        start: t_0 in [0, 1), where the simulation begins.
     """
 
     steps: int
     last_step: float | None = None
+    start: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a grid without a step, or a last step that leaves no time for the others."""
+        """Refuse a grid without a step, a last step that leaves no time for the others, and a start beyond the end."""
         if self.steps < 1:
             raise ValueError(f"UniformGrid: steps is {self.steps}; give at least 1.")
         if self.last_step is not None and not 0 < self.last_step < 1:
             raise ValueError(f"UniformGrid: last_step is {self.last_step}; give a number between 0 and 1.")
+        if not 0 <= self.start < 1:
+            raise ValueError(f"UniformGrid: start is {self.start}; give a number from 0 to below 1.")
 
     def times(self) -> Tensor:
-        """Return the times, float64 [steps + 1]; a single step goes from 0 to 1 whatever `last_step` says."""
+        """Return the times, float64 [steps + 1]; a single step goes all the way whatever `last_step` says."""
         before = 1 - (1 / self.steps if self.last_step is None or self.steps == 1 else self.last_step)
         first = torch.arange(self.steps, dtype=torch.float64) * (before / max(1, self.steps - 1))
-        return torch.cat([first, torch.ones(1, dtype=torch.float64)])
+        return torch.cat([self.start + (1 - self.start) * first, torch.ones(1, dtype=torch.float64)])

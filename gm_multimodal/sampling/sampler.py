@@ -47,12 +47,13 @@ class Observer(Protocol):
 @final
 @dataclass(frozen=True)
 class Sampler:
-    """Simulates the product process from the prior to t = 1, one network call a step.
+    """Simulates the product process to t = 1, one network call a step: from the prior, or from data noised to a time.
 
     Every factor runs on its own clock; all factors move at once from one prediction (arXiv 2410.20587, prop. 4).
 
     Attributes:
-        grid: sampling times.
+        grid: sampling times. Where they begin after t = 0, the simulation begins at a draw of the paths' p_t(. | z), z
+            the values of `known`, which must then be clean points at every site.
     """
 
     grid: TimeGrid
@@ -80,8 +81,8 @@ class Sampler:
         Returns:
             The final state, [B, N, *E] per factor.
         """
-        state = known.overwrite({k: f.prior(known, k, noise.at(PRIOR_STEP, k)) for k, f in product.items()})
         grid = self.grid.times()
+        state = self._start(product, known, grid[0], noise)
         previous: State | None = None
         for number in range(len(grid) - 1):
             times = self._times(product, known, grid[number])
@@ -96,6 +97,17 @@ class Sampler:
                 observer(Step(number, state, predictions, next_state))
             state, previous = next_state, means(predictions)
         return state
+
+    def _start(self, product: Product, known: Known, t: Tensor, noise: NoiseSource) -> State:
+        """Draw the prior, and on from it the values noised to sampling time t."""
+        times, state = self._times(product, known, t), {}
+        for name, factor in product.items():
+            stream = noise.at(PRIOR_STEP, name)
+            state[name] = factor.prior(known, name, stream)
+            if t > 0:
+                path = factor.process.path
+                state[name] = path.sample(state[name], known.values[name].to(state[name]), times[name], stream)
+        return known.overwrite(state)
 
     @staticmethod
     def _times(product: Product, known: Known, t: Tensor) -> Mapping[str, Tensor]:
