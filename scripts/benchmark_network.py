@@ -30,6 +30,7 @@ from gm_multimodal.app.process_settings import prepare_process
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import matching_loss
 from gm_multimodal.protein.batch import ProteinBatch, single_chain
+from gm_multimodal.protein.blueprint import blank
 from gm_multimodal.protein.design import sample_block
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.spaces.rotations import Rotations
@@ -124,7 +125,8 @@ def report(network: Any, config: Any, design: Any, options: argparse.Namespace) 
         UniformGrid(design.steps, design.last_step),
         build_product(config.product),
     )
-    block = partial(sample_block, network, product, length=LENGTH, indices=rows, seed=0, grid=grid)
+    blanks = [blank(LENGTH)] * len(rows)
+    block = partial(sample_block, network, product, blueprints=blanks, indices=rows, seed=0, grid=grid)
     (seconds,) = cpu_seconds([partial(block, device=torch.device("cpu"))], 1)
     print(f"\nDesign: {seconds / len(rows):.2f} CPU s ({LENGTH} residues, {design.steps} steps, blocks of {len(rows)})")
     (seconds,) = cpu_seconds([two_training_steps(network, config)], options.repeats)

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 
@@ -20,8 +21,9 @@ PROCESSES = sorted((CONFIGS / "process").rglob("*.yaml"))
 
 # The command line that people script against. A new option is added here on purpose, and none is renamed.
 OPTIONS = {
-    "design": "length num_designs out seed steps last_step jump_weight sequence_temperature checkpoint device "
-    "batch_size threads format trajectories process/translations process/rotations process/sequence",
+    "design": "task length num_designs out seed fasta structure contig redesign_motif_sequence start_time fix omit "
+    "bias sequence_temperature steps last_step jump_weight checkpoint device batch_size threads format trajectories "
+    "validate process/translations process/rotations process/sequence",
     "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
     "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
     "optimisation trainer",
@@ -76,12 +78,16 @@ def test_schema_and_file_have_the_same_keys(command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_key_is_read(command):
     module = COMMANDS[command].function.partition(":")[0]
-    tree = ast.parse((CONFIGS.parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    main = CONFIGS.parent / f"{module.replace('.', '/')}.py"
     read = {
         node.attr
-        for node in ast.walk(tree)
+        for file in main.parent.glob(f"{main.stem}*.py")  # a command may have parts, each named after it
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "config"
     }
+    for function in ast.walk(ast.parse(inspect.getsource(load(COMMANDS[command].schema)))):
+        if isinstance(function, ast.FunctionDef) and function.name in read:  # a property reads for its reader
+            read |= {node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute)}
     read |= {key for file in PROCESSES for key in re.findall(r"\$\{(\w+)\}", file.read_text(encoding="utf-8"))}
     assert {item.name for item in dataclasses.fields(load(COMMANDS[command].schema))} <= read
 

@@ -3,22 +3,28 @@
 import dataclasses
 import sys
 import time
-from collections.abc import Generator, Iterator, Set
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from gm_multimodal import __version__
-from gm_multimodal.app.design_table import summary, table_row
+from gm_multimodal.app.design_table import mapping_rows, summary, table_row
+from gm_multimodal.app.design_task import input_digest, plan, read_task
 from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.run_folder import Row, RunFolder, design_id, writing
 from gm_multimodal.app.schemas.design import DesignConfig
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.product import Product
+from gm_multimodal.protein.constraints import constrain, residue_bias
 from gm_multimodal.protein.design import Design, sample_block
+from gm_multimodal.protein.design_tasks import Motif, Task
 from gm_multimodal.protein.output import write_structure, write_trajectory
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
@@ -32,18 +38,38 @@ class DesignReport:
         folder: the run folder.
         rows: the rows of designs.csv that were asked for, in order.
         computed: how many of them this call computed.
+        on_disk: how many designs the folder holds.
     """
 
     folder: Path
     rows: tuple[Row, ...]
     computed: int
+    on_disk: int
 
 
-def design(config: DesignConfig) -> DesignReport:
-    """Make designs 0 to num_designs - 1 exist in the run folder, computing those that are missing.
+def design(config: DesignConfig) -> DesignReport | None:
+    """Make the designs exist and say so; or only say what they would be.
 
-    Design i belongs to block i // batch_size; a block is always computed whole, so that no design depends on how many
-    are asked for, on the order or on interruptions.
+    Args:
+        config: what to design and where to.
+
+    Raises:
+        UserInputError: As `run`.
+        KeyboardInterrupt: As `run`.
+    """
+    if config.validate:
+        print(plan(config, read_task(config)))
+        return None
+    report = run(config)
+    print(summary(report.folder, report.rows, report.computed, report.on_disk))
+    return report
+
+
+def run(config: DesignConfig) -> DesignReport:
+    """Make num_designs designs for every input exist in the run folder, computing those that are missing.
+
+    Design i belongs to block i // batch_size; a block is always computed whole, and padded to the longest of its own
+    members, so that no design depends on how many are asked for, on the order or on interruptions.
 
     Args:
         config: what to design and where to.
@@ -54,57 +80,69 @@ def design(config: DesignConfig) -> DesignReport:
     """
     device, threads = resolve_device(config.device), set_threads(config.threads)
     checkpoint = load_checkpoint(resolve(config.checkpoint), processes=config.process)
-    _warn_of_length(config, checkpoint)
+    product = constrain(checkpoint.product, residue_bias(config.omit, config.bias))
+    task = read_task(config)
+    total = config.num_designs * task.inputs
+    _warn_of_length(config, checkpoint, [len(task.blueprint(index)) for index in range(total)])
     folder = RunFolder(Path(config.out), f".{config.format}", config.trajectories)
-    folder.open(_configuration(config, device, threads), _made_with(checkpoint))
+    folder.open(_configuration(config, device, threads), _made_with(checkpoint, task))
     rows = folder.done()
-    missing = set(range(config.num_designs)) - set(rows)
+    missing = set(range(total)) - set(rows)
+    network = checkpoint.network.to(device).eval()
     try:
         # Closing ends the progress bar before anything else is printed.
-        with _explain_memory(config), closing(_blocks(config, checkpoint, device, missing)) as blocks:
+        with closing(_blocks(config, task, network, product, device, missing)) as blocks:
             for designs, seconds in blocks:
                 with writing(folder.path):
                     rows |= {item.index: _write(folder, item, config, checkpoint, seconds) for item in designs}
-                    folder.write_tables(rows)
+                    _write_tables(folder, rows, task)
     except KeyboardInterrupt:
-        done = sum(index in rows for index in range(config.num_designs))
+        done = sum(index in rows for index in range(total))
         raise KeyboardInterrupt(
-            f"stopped with {done} of {config.num_designs} designs in {folder.path}; the same command continues."
+            f"stopped with {done} of {total} designs in {folder.path}; the same command continues."
         ) from None
     with writing(folder.path):
-        folder.write_tables(rows)
-    report = DesignReport(folder.path, tuple(rows[index] for index in range(config.num_designs)), len(missing))
-    print(summary(report.folder, report.rows, report.computed, on_disk=len(rows)))
-    return report
+        _write_tables(folder, rows, task)
+    return DesignReport(folder.path, tuple(rows[index] for index in range(total)), len(missing), len(rows))
+
+
+def _write_tables(folder: RunFolder, rows: Mapping[int, Row], task: Task) -> None:
+    folder.write_tables(rows)
+    if isinstance(task, Motif):
+        folder.write_mapping([row for index in sorted(rows) for row in mapping_rows(index, task.blueprint(index))])
 
 
 def _configuration(config: DesignConfig, device: torch.device, threads: int) -> dict[str, Any]:
     """Return what decides the bytes of the files; the place of the folder does not."""
     resolved = dataclasses.asdict(dataclasses.replace(config, device=device.type, threads=threads))
-    del resolved["out"]
+    for key in ("out", "validate"):
+        del resolved[key]
     return resolved
 
 
-def _made_with(checkpoint: Checkpoint) -> dict[str, str]:
-    return {"gm_multimodal": __version__, "torch": str(torch.__version__), "checkpoint_digest": checkpoint.digest}
+def _made_with(checkpoint: Checkpoint, task: Task) -> dict[str, str]:
+    made_with = {"gm_multimodal": __version__, "torch": str(torch.__version__), "checkpoint_digest": checkpoint.digest}
+    return made_with | ({"input_digest": input_digest(task)} if task.files else {})
 
 
-def _warn_of_length(config: DesignConfig, checkpoint: Checkpoint) -> None:
+def _warn_of_length(config: DesignConfig, checkpoint: Checkpoint, lengths: Sequence[int]) -> None:
     shortest, longest = checkpoint.length_range
-    if not shortest <= config.length <= longest:
+    outside = sorted({length for length in lengths if not shortest <= length <= longest})
+    if outside:
+        which = f"{outside[0]} lies" if len(outside) == 1 else f"{outside[0]} to {outside[-1]} lie"
         print(
-            f"gm-multimodal design: warning: length {config.length} lies outside {shortest}-{longest}, the lengths "
+            f"gm-multimodal design: warning: length {which} outside {shortest}-{longest}, the lengths "
             f"that checkpoint {config.checkpoint} was trained on; look at the designs with care.",
             file=sys.stderr,
         )
 
 
 def _blocks(
-    config: DesignConfig, checkpoint: Checkpoint, device: torch.device, missing: Set[int]
+    config: DesignConfig, task: Task, network: nn.Module, product: Product, device: torch.device, missing: Set[int]
 ) -> Generator[tuple[list[Design], float], None, None]:
     """Yield, block by block, the designs that are missing and the seconds each took."""
     numbers = sorted({index // config.batch_size for index in missing})
-    network = checkpoint.network.to(device).eval()
+    start_time = config.start_time if config.task == "partial" else 0.0
     # A log file gets a line now and then, a terminal a lively bar.
     interval = 0.2 if sys.stderr.isatty() else 30.0
     with tqdm(
@@ -112,48 +150,73 @@ def _blocks(
     ) as bar:
         for number in numbers:
             start = time.perf_counter()
-            designs = sample_block(
-                network,
-                checkpoint.product,
-                length=config.length,
-                indices=range(number * config.batch_size, (number + 1) * config.batch_size),
-                seed=config.seed,
-                grid=UniformGrid(config.steps, config.last_step),
-                device=device,
-                record_trajectory=config.trajectories,
-                progress=bar.update,
-            )
+            indices = range(number * config.batch_size, (number + 1) * config.batch_size)
+            blueprints = [task.blueprint(index) for index in indices]
+            with _explain_memory(config.batch_size, max(map(len, blueprints))):
+                designs = sample_block(
+                    network,
+                    product,
+                    blueprints=blueprints,
+                    indices=indices,
+                    seed=config.seed,
+                    grid=UniformGrid(config.steps, config.last_step, start_time),
+                    device=device,
+                    record_trajectory=config.trajectories,
+                    progress=bar.update,
+                )
             seconds = (time.perf_counter() - start) / config.batch_size
             yield [item for item in designs if item.index in missing], seconds
 
 
 def _write(folder: RunFolder, item: Design, config: DesignConfig, checkpoint: Checkpoint, seconds: float) -> Row:
     """Write the files of one design and return its row."""
-    title = f"gm_multimodal {design_id(item.index)}, {config.length} residues"
+    blueprint = item.blueprint
+    title = f"gm_multimodal {design_id(item.index)}, {len(blueprint)} residues"
     remarks = [
         f"DESIGNED BY GM_MULTIMODAL {__version__}, CHECKPOINT {checkpoint.digest}",
         f"SEED {config.seed}, STEPS {config.steps}, SEQUENCE TEMPERATURE {config.sequence_temperature}",
     ]
+    if config.task != "codesign":
+        remarks.append(f"TASK {config.task.upper()}, INPUT {blueprint.name}")
+    if config.task == "partial":
+        remarks.append(f"THE SIMULATION BEGAN WITH THE INPUT NOISED TO TIME {config.start_time}")
+    remarks += [f"{key.upper()} {value}" for key, value in _constraints(config).items()]
     if "jump_weight" in config.process["rotations"]:
         remarks.append(f"ORIENTATIONS FLOW AND JUMP, WEIGHT OF THE JUMP {config.process['rotations']['jump_weight']}")
     if item.trajectory is not None:
         path = folder.trajectory(item.index)
-        write_trajectory(path, item.trajectory.coordinates, item.trajectory.tokens, title=title, remarks=remarks)
+        way = item.trajectory
+        write_trajectory(path, way.coordinates, way.tokens, title=title, remarks=remarks, labels=blueprint.labels)
     path = folder.structure(item.index)
-    write_structure(path, item.coordinates, item.tokens, item.confidence, title=title, remarks=remarks)
+    write_structure(
+        path,
+        item.coordinates,
+        item.tokens,
+        item.confidence,
+        title=title,
+        remarks=remarks,
+        labels=blueprint.labels,
+        side_chains=blueprint.side_chains,
+        given=blueprint.sequence_given | np.array([source is not None for source in blueprint.source]),
+    )
     return table_row(item, seed=config.seed, file=path.name, seconds=seconds)
 
 
+def _constraints(config: DesignConfig) -> dict[str, str]:
+    options = {"contig": config.contig, "fix": config.fix, "omit": config.omit, "bias": config.bias}
+    return {key: value for key, value in options.items() if value is not None}
+
+
 @contextmanager
-def _explain_memory(config: DesignConfig) -> Iterator[None]:
+def _explain_memory(batch_size: int, length: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         is_allocation = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "tried to allocate" in str(error)
         if not is_allocation:
             raise
-        smaller = f"batch_size={config.batch_size // 2}" if config.batch_size > 1 else "a smaller length"
+        smaller = f"batch_size={batch_size // 2}" if batch_size > 1 else "something shorter"
         raise UserInputError(
-            f"memory does not suffice for {config.batch_size} designs of {config.length} residues at once: "
+            f"memory does not suffice for {batch_size} designs of {length} residues at once: "
             f"give {smaller} and, as that is another run, another out=FOLDER."
         ) from error

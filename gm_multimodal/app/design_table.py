@@ -1,9 +1,14 @@
 """One row per design, and what a run says when it ends."""
 
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from gm_multimodal.app.run_folder import Row, design_id
+from gm_multimodal.protein.blueprint import Blueprint
 from gm_multimodal.protein.design import Design
 from gm_multimodal.protein.metrics.geometry import ca_ca_validity, ca_clashes, radius_of_gyration
 from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
@@ -16,34 +21,72 @@ _SHOWN = {
     "clashes": "clashes",
     "radius_of_gyration": "Rg (A)",
     "mean_confidence": "confidence",
+    "recovery": "recovery",
 }
 
 
 def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
-    """Return the row of designs.csv: shares in [0, 1], radius of gyration in Angstrom, wall seconds of this design."""
-    shares = secondary_structure_shares(design.coordinates)
+    """Return the row of designs.csv: shares in [0, 1], radius of gyration in Angstrom, wall seconds of this design.
+
+    Confidence and score are means over the residues whose type was designed: of the probability, and of minus its log
+    (nat). Recovery is the share of them that have the type of the input. Cells stay empty where there is no such
+    residue, or no input.
+    """
+    blueprint, free = design.blueprint, ~design.blueprint.sequence_given
+    chains = [design.coordinates[part] for part in blueprint.chain_slices()]
+    sizes = [len(chain) for chain in chains]
+    shares = [secondary_structure_shares(chain) for chain in chains]
+    chosen = design.confidence[free].astype(np.float64)
+    score = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
+    recovered = (design.tokens == blueprint.tokens)[free & blueprint.native]
+    bonds = [size - 1 for size in sizes if size > 1] or [1]
+    validity = [ca_ca_validity(chain) for chain in chains if len(chain) > 1] or [1.0]
     return {
         "id": design_id(design.index),
         "seed": str(seed),
         "length": str(len(design.tokens)),
         "sequence": decode(design.tokens),
         "file": file,
-        "mean_confidence": f"{design.confidence.mean():.4f}",
-        "helix": f"{shares.helix:.4f}",
-        "strand": f"{shares.strand:.4f}",
-        "coil": f"{shares.coil:.4f}",
+        "input": blueprint.name,
+        "mean_confidence": _mean_of(chosen),
+        "score": _mean_of(score),
+        "recovery": _mean_of(recovered),
+        "helix": f"{np.average([item.helix for item in shares], weights=sizes):.4f}",
+        "strand": f"{np.average([item.strand for item in shares], weights=sizes):.4f}",
+        "coil": f"{np.average([item.coil for item in shares], weights=sizes):.4f}",
         "radius_of_gyration": f"{radius_of_gyration(design.coordinates):.3f}",
-        "ca_ca_valid": f"{ca_ca_validity(design.coordinates):.4f}",
+        "ca_ca_valid": f"{np.average(validity, weights=bonds):.4f}",
         "clashes": str(ca_clashes(design.coordinates)),
         "seconds": f"{seconds:.2f}",
     }
+
+
+def mapping_rows(index: int, blueprint: Blueprint) -> list[Row]:
+    """Return the rows of mapping.csv: where each residue that is copied from the input stands in the design."""
+    rows: list[Row] = []
+    for label, source, sequence in zip(blueprint.labels, blueprint.source, blueprint.sequence_given, strict=True):
+        if source is not None:
+            rows.append(
+                {
+                    "id": design_id(index),
+                    "chain": label.chain,
+                    "residue": str(label.number),
+                    "insertion_code": label.insertion_code,
+                    "input": blueprint.name,
+                    "input_chain": source.chain,
+                    "input_residue": str(source.number),
+                    "input_insertion_code": source.insertion_code,
+                    "given": "structure and sequence" if sequence else "structure",
+                }
+            )
+    return rows
 
 
 def summary(folder: Path, rows: Sequence[Row], computed: int, on_disk: int) -> str:
     """Return the closing lines of a run: where the designs are, their means, and what to do next."""
     further = f"; {on_disk - len(rows)} more were there and stay" if on_disk > len(rows) else ""
     plural = "s" if len(rows) > 1 else ""
-    means = [f"{name} {_mean(rows, column):.2f}" for column, name in _SHOWN.items()]
+    means = [f"{name} {_mean(rows, column):.2f}" for column, name in _SHOWN.items() if any(row[column] for row in rows)]
     return "\n".join(
         [
             f"{len(rows)} design{plural} in {folder} ({computed} computed now{further})",
@@ -55,4 +98,8 @@ def summary(folder: Path, rows: Sequence[Row], computed: int, on_disk: int) -> s
 
 
 def _mean(rows: Sequence[Row], column: str) -> float:
-    return sum(float(row[column]) for row in rows) / len(rows)
+    return statistics.fmean(float(row[column]) for row in rows if row[column])
+
+
+def _mean_of(values: npt.NDArray) -> str:
+    return f"{values.mean():.4f}" if len(values) else ""

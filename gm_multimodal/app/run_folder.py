@@ -3,6 +3,7 @@
     config.yaml       the resolved configuration, versions and checkpoint digest; no dates
     designs.csv       one row per design
     designs.fasta     one record per design
+    mapping.csv       where the residues that were copied from an input stand, if there are any
     design_0000.pdb   one structure per design (or .cif)
     trajectories/     one multi-model PDB file per design, on request
 
@@ -12,7 +13,7 @@ A design is done when its row stands in designs.csv and its files exist.
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,10 @@ COLUMNS = (
     "length",
     "sequence",
     "file",
+    "input",
     "mean_confidence",
+    "score",
+    "recovery",
     "helix",
     "strand",
     "coil",
@@ -40,15 +44,29 @@ COLUMNS = (
     "seconds",
 )
 
+MAPPING_COLUMNS = (
+    "id",
+    "chain",
+    "residue",
+    "insertion_code",
+    "input",
+    "input_chain",
+    "input_residue",
+    "input_insertion_code",
+    "given",
+)
+
 Row = Mapping[str, str]
-"""Column name -> text, as it stands in designs.csv."""
+"""Column name -> text, as it stands in designs.csv or mapping.csv."""
 
 _CONFIG, _TABLE, _FASTA, _TRAJECTORIES = "config.yaml", "designs.csv", "designs.fasta", "trajectories"
+_MAPPING = "mapping.csv"
 _HEADER = "# A run of `gm-multimodal design`: the same command in the same place continues it.\n"
 _OURS = "made_with"
-_MAY_DIFFER = ("num_designs", "checkpoint")  # more designs continue a run; a checkpoint is told by its digest
+# More designs continue a run; a checkpoint and input files are told by their digests.
+_MAY_DIFFER = ("num_designs", "checkpoint", "fasta", "structure")
 _LEFTOVER = re.compile(
-    rf"(config\.yaml|designs\.csv|designs\.fasta|design_\d+\.(pdb|cif))\.\d+{re.escape(TEMPORARY_SUFFIX)}"
+    rf"(config\.yaml|(designs|mapping)\.csv|designs\.fasta|design_\d+\.(pdb|cif))\.\d+{re.escape(TEMPORARY_SUFFIX)}"
 )
 
 
@@ -120,12 +138,12 @@ class RunFolder:
     def write_tables(self, rows: Mapping[int, Row]) -> None:
         """Write designs.csv and designs.fasta, in the order of the designs; the second follows from the first."""
         ordered = [rows[index] for index in sorted(rows)]
-        table = io.StringIO()
-        writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(ordered)
-        write_atomically(self.path / _TABLE, table.getvalue())
+        write_atomically(self.path / _TABLE, _table(COLUMNS, ordered))
         write_atomically(self.path / _FASTA, "".join(_fasta(row) for row in ordered))
+
+    def write_mapping(self, rows: Sequence[Row]) -> None:
+        """Write mapping.csv."""
+        write_atomically(self.path / _MAPPING, _table(MAPPING_COLUMNS, rows))
 
     def _has_files(self, index: int) -> bool:
         return self.structure(index).exists() and (not self.trajectories or self.trajectory(index).exists())
@@ -171,6 +189,16 @@ def _read_config(path: Path) -> dict[str, Any] | None:
     return content
 
 
+def _table(columns: Sequence[str], rows: Sequence[Row]) -> str:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
+
+
 def _fasta(row: Row) -> str:
-    annotations = {key: row[key] for key in ("length", "seed", "mean_confidence")}
+    """Return the record of a design; what could not be computed is not mentioned."""
+    keys = ("input", "length", "seed", "mean_confidence", "score", "recovery")
+    annotations = {key: row[key] for key in keys if row[key]}
     return fasta_record(row["id"], row["sequence"], **annotations)

@@ -13,8 +13,8 @@ from gm_multimodal.noise import DesignNoise
 from gm_multimodal.product import Product, State
 from gm_multimodal.protein.backbone import backbone_from_frames
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
+from gm_multimodal.protein.blueprint import Blueprint, to_known
 from gm_multimodal.protein.residues import MASK
-from gm_multimodal.protein.tasks import codesign
 from gm_multimodal.sampling.grids import TimeGrid
 from gm_multimodal.sampling.observers import ChosenProbability, StateRecorder, StepCallback
 from gm_multimodal.sampling.sampler import Observer, Sampler
@@ -41,13 +41,16 @@ class Design:
 
     Attributes:
         index: position i in the run.
-        coordinates: N, CA, C, O, [L, 4, 3] float32 (Angstrom).
+        blueprint: what was given of it.
+        coordinates: N, CA, C, O, [L, 4, 3] float32 (Angstrom), in the frame of the input; without one, centred.
         tokens: residue types, [L] int64 in 0 ... 19.
-        confidence: probability, at temperature 1, that the model gave the chosen type when it was last unmasked, [L].
+        confidence: probability, at temperature 1, that the model gave the chosen type when it was last unmasked, [L]; 1
+            where the type was given.
         trajectory: the states in between, if they were recorded.
     """
 
     index: int
+    blueprint: Blueprint
     coordinates: npt.NDArray[np.float32]
     tokens: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float32]
@@ -58,7 +61,7 @@ def sample_block(
     network: Network,
     product: Product,
     *,
-    length: int,
+    blueprints: Sequence[Blueprint],
     indices: Sequence[int],
     seed: int,
     grid: TimeGrid,
@@ -66,15 +69,15 @@ def sample_block(
     record_trajectory: bool = False,
     progress: Callable[[], None] | None = None,
 ) -> list[Design]:
-    """Design the proteins of a block together; each depends on (seed, its index) and the size of the block alone.
+    """Design the proteins of a block together; each depends on (seed, index, blueprint) and the block's shape alone.
 
     Args:
         network: in evaluation mode, on `device`.
         product: the factors.
-        length: residues of each.
-        indices: which designs of the run.
+        blueprints: what is given of each; they may differ in length.
+        indices: which designs of the run they are.
         seed: of the run.
-        grid: sampling times; one network call a step.
+        grid: sampling times; one network call a step. A grid that begins after 0 needs whole proteins as blueprints.
         device: where to compute.
         record_trajectory: keep every state.
         progress: called after every network call.
@@ -82,7 +85,7 @@ def sample_block(
     Returns:
         One design per index, in that order.
     """
-    known, context = codesign(len(indices), length, product, device)
+    known, context, origins = to_known(blueprints, product, device)
     confidence, recorder = ChosenProbability(SEQUENCE, MASK), StateRecorder()
     observers: list[Observer] = [confidence]
     if record_trajectory:
@@ -91,25 +94,25 @@ def sample_block(
         observers.append(StepCallback(progress))
     noise = DesignNoise(seed, tuple(indices), device)
     final_state = Sampler(grid)(network, product, known, context, noise, observers)
-    coordinates, tokens = _to_arrays(final_state)
-    states = [_to_arrays(state) for state in recorder.states]
     certain = confidence.value().cpu().numpy()
-    return [
-        Design(
-            index,
-            coordinates[row],
-            tokens[row],
-            certain[row],
-            Trajectory(np.stack([x[row] for x, _ in states]), np.stack([s[row] for _, s in states]))
-            if states
-            else None,
-        )
-        for row, index in enumerate(indices)
-    ]
+    designs = []
+    for row, (index, blueprint, origin) in enumerate(zip(indices, blueprints, origins, strict=True)):
+        coordinates, tokens = _to_arrays(final_state, row, blueprint, origin)
+        states = [_to_arrays(state, row, blueprint, origin) for state in recorder.states]
+        trajectory = Trajectory(np.stack([x for x, _ in states]), np.stack([s for _, s in states])) if states else None
+        designs.append(Design(index, blueprint, coordinates, tokens, certain[row, : len(blueprint)], trajectory))
+    return designs
 
 
-def _to_arrays(state: State) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return backbones [B, L, 4, 3], centred (Angstrom), and tokens [B, L] of a state."""
-    x = state[TRANSLATIONS]
-    coordinates = backbone_from_frames(x - x.mean(1, keepdim=True), state[ROTATIONS])
-    return coordinates.float().cpu().numpy(), state[SEQUENCE].cpu().numpy()
+def _to_arrays(
+    state: State, row: int, blueprint: Blueprint, origin: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return the backbone [L, 4, 3] (Angstrom), with what was given exactly as it was, and the tokens [L] of a row."""
+    length = len(blueprint)
+    x, r = state[TRANSLATIONS][row, :length], state[ROTATIONS][row, :length]
+    if not blueprint.structure_given.any():
+        x = x - x.mean(0)
+    backbone = torch.cat([backbone_from_frames(x[part], r[part]) for part in blueprint.chain_slices()])
+    coordinates = backbone.float().cpu().numpy() + origin
+    given = blueprint.structure_given[:, None, None]
+    return np.where(given, blueprint.coordinates, coordinates), state[SEQUENCE][row, :length].cpu().numpy()

@@ -4,9 +4,10 @@ No file carries a date, lengths are in Angstrom, and every write is atomic, so t
 killed run leaves no half-written file under its final name.
 """
 
+import itertools
 import os
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,9 @@ from biotite.structure.io.pdb import PDBFile
 from biotite.structure.io.pdbx import CIFBlock, CIFCategory, CIFFile, set_structure
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.residues import MASK, RESIDUES, THREE_LETTER, decode
+from gm_multimodal.protein.blueprint import Mask, ResidueId
+from gm_multimodal.protein.residues import MASK, RESIDUES, THREE_LETTER
+from gm_multimodal.protein.side_chains import SideChain
 
 TEMPORARY_SUFFIX: Final = ".tmp"
 """Ending of the names under which files are written before they are complete."""
@@ -25,6 +28,7 @@ TEMPORARY_SUFFIX: Final = ".tmp"
 _CONFIDENCE_REMARK: Final = (
     "B-FACTOR = 100 X MODEL PROBABILITY OF THE RESIDUE TYPE AT TEMPERATURE 1, AT THE CALL WHERE IT WAS LAST UNMASKED"
 )
+_GIVEN_REMARK: Final = "B-FACTOR = 0 WHERE A RESIDUE OR ITS TYPE WAS GIVEN"
 _TRAJECTORY_REMARKS: Final = (
     "ONE MODEL PER STEP; RESIDUE NAMES ARE THOSE OF THE LAST STEP",
     "B-FACTOR = 100 WHERE THE RESIDUE TYPE IS CHOSEN AT THIS STEP, 0 WHERE IT IS STILL MASKED",
@@ -34,7 +38,8 @@ _GLYCINE: Final = RESIDUES.index("G")
 _FREE_TEXT_REMARK: Final = 6  # the format leaves REMARK 6 to 99 to free text
 _PDB_TEXT_WIDTH: Final = 68
 _PDB_COORDINATE_RANGE: Final = (-999.999, 9999.999)  # what eight columns with three decimals hold
-_PDB_MOST_RESIDUES: Final = 9999
+_PDB_RESIDUE_NUMBERS: Final = (-999, 9999)
+_PDB_MOST_ATOMS: Final = 99999
 _PDB_MOST_MODELS: Final = 9999
 
 Floats = npt.NDArray[np.floating]
@@ -49,10 +54,14 @@ def write_structure(
     *,
     title: str,
     remarks: Sequence[str],
+    labels: Sequence[ResidueId] | None = None,
+    side_chains: Mapping[int, SideChain] | None = None,
+    given: Mask | None = None,
 ) -> None:
-    """Write one chain, A, numbered from 1, as PDB or mmCIF by the suffix of ``path`` (``.pdb`` or ``.cif``).
+    """Write chains as PDB or mmCIF by the suffix of ``path`` (``.pdb`` or ``.cif``).
 
-    Every residue has N, CA, C, O and, unless it is glycine, CB from ideal geometry; occupancies are 1.
+    Every residue has N, CA, C, O and either the side chain that is given or, unless it is glycine, CB from ideal
+    geometry; occupancies are 1.
 
     Args:
         path: File to write; replaced if it exists.
@@ -61,29 +70,40 @@ def write_structure(
         confidence: [L] in [0, 1], written times 100 as B-factors with a remark that says so; None writes 0.
         title: One line.
         remarks: Further lines of free text.
+        labels: Chain, number and insertion code of every residue; None names one chain, A, numbered from 1.
+        side_chains: Atoms beyond the backbone, by residue 0 ... L - 1.
+        given: Residues [L] that were not chosen by the model: their B-factors are 0, and a remark says so.
 
     Raises:
-        UserInputError: The suffix is unknown, or the chain does not fit the columns of the PDB format.
+        UserInputError: The suffix is unknown, or the chains do not fit the columns of the PDB format.
         ValueError: A coordinate or confidence is not finite.
     """
     path = Path(path)
     if confidence is not None:
         remarks = [*remarks, _CONFIDENCE_REMARK]
-    atoms = _to_atoms(coordinates, tokens, confidence)
+        if given is not None and given.any():
+            remarks, confidence = [*remarks, _GIVEN_REMARK], np.where(given, 0.0, confidence)
+    atoms = _to_atoms(coordinates, tokens, confidence, labels, side_chains or {})
     match path.suffix:
         case ".pdb":
             text = _pdb_text([_atom_lines(path, atoms)], title, remarks)
         case ".cif":
-            text = _cif_text(path.stem, atoms, tokens, title, remarks)
+            text = _cif_text(path.stem, atoms, title, remarks)
         case suffix:
             raise UserInputError(f"structure file {path} ends in {suffix!r}; known are .pdb and .cif")
     write_atomically(path, text)
 
 
 def write_trajectory(
-    path: str | Path, coordinates: Floats, tokens: Tokens, *, title: str = "TRAJECTORY", remarks: Sequence[str] = ()
+    path: str | Path,
+    coordinates: Floats,
+    tokens: Tokens,
+    *,
+    title: str = "TRAJECTORY",
+    remarks: Sequence[str] = (),
+    labels: Sequence[ResidueId] | None = None,
 ) -> None:
-    """Write the steps of a design as the models of one PDB file, N, CA, C, O of chain A, numbered from 1.
+    """Write the steps of a design as the models of one PDB file, N, CA, C and O.
 
     Every model names the residues as the last step does, because programs expect the same atoms in all models.
 
@@ -93,6 +113,7 @@ def write_trajectory(
         tokens: [T, L] in 0..20; 20 is a residue still masked.
         title: One line.
         remarks: Further lines of free text.
+        labels: Chain, number and insertion code of every residue; None names one chain, A, numbered from 1.
 
     Raises:
         UserInputError: The trajectory does not fit the columns of the PDB format.
@@ -103,7 +124,8 @@ def write_trajectory(
         raise UserInputError(f"{path}: {len(tokens)} steps; a PDB file has at most {_PDB_MOST_MODELS} models")
     models = []
     for frame, types in zip(coordinates, tokens, strict=True):
-        atoms = _to_atoms(frame, tokens[-1], (types != MASK).astype(np.float64), with_beta_carbons=False)
+        is_chosen = (types != MASK).astype(np.float64)
+        atoms = _to_atoms(frame, tokens[-1], is_chosen, labels, side_chains=None)
         models.append(_atom_lines(path, atoms))
     write_atomically(path, _pdb_text(models, title, [*remarks, *_TRAJECTORY_REMARKS]))
 
@@ -137,9 +159,13 @@ def ideal_beta_carbons(coordinates: Floats) -> Floats:
 
 
 def _to_atoms(
-    coordinates: Floats, tokens: Tokens, confidence: Floats | None, *, with_beta_carbons: bool = True
+    coordinates: Floats,
+    tokens: Tokens,
+    confidence: Floats | None,
+    labels: Sequence[ResidueId] | None,
+    side_chains: Mapping[int, SideChain] | None,
 ) -> struc.AtomArray:
-    """Return the atoms of chain A in file order, rounded as both formats write them."""
+    """Return the atoms in file order, rounded as both formats write them; no side chains at all where they are None."""
     length = len(tokens)
     assert coordinates.shape == (length, 4, 3), coordinates.shape
     _check_finite("coordinates", coordinates)
@@ -148,21 +174,34 @@ def _to_atoms(
         assert confidence.shape == (length,), confidence.shape
         _check_finite("confidence", confidence)
         b_factors = 100.0 * np.asarray(confidence, dtype=np.float64)
-    names = [*_BACKBONE_ATOMS, "CB"]
-    positions = np.concatenate([coordinates, ideal_beta_carbons(coordinates)[:, None]], axis=1)
-    present = np.ones((length, len(names)), dtype=bool)
-    present[:, -1] = with_beta_carbons & (np.asarray(tokens) != _GLYCINE)
-    residue, atom = np.nonzero(present)
+    labels = labels or [ResidueId("A", number + 1) for number in range(length)]
+    beta_carbons = ideal_beta_carbons(coordinates)
+    names, elements, positions, residue = [], [], [], []
+    for k in range(length):
+        side = SideChain((), (), np.zeros((0, 3), dtype=np.float32))
+        if side_chains is not None and tokens[k] != _GLYCINE:
+            side = side_chains.get(k, SideChain(("CB",), ("C",), beta_carbons[k, None]))
+        names += [*_BACKBONE_ATOMS, *side.names]
+        elements += [*(name[0] for name in _BACKBONE_ATOMS), *side.elements]
+        positions += [coordinates[k], side.coordinates]
+        residue += [k] * (len(_BACKBONE_ATOMS) + len(side.names))
     atoms = struc.AtomArray(len(residue))
-    atoms.coord = np.round(positions[present], 3).astype(np.float32) + 0.0  # no minus before a zero
-    atoms.chain_id[:] = "A"
-    atoms.res_id = residue + 1
+    atoms.coord = np.round(np.concatenate(positions), 3).astype(np.float32) + 0.0  # no minus before a zero
+    atoms.chain_id = np.array([item.chain for item in labels])[residue]
+    atoms.res_id = np.array([item.number for item in labels])[residue]
+    atoms.ins_code = np.array([item.insertion_code for item in labels])[residue]
     atoms.res_name = np.array(THREE_LETTER)[tokens][residue]
-    atoms.atom_name = np.array(names)[atom]
-    atoms.element = np.array([name[0] for name in names])[atom]
+    atoms.atom_name, atoms.element = np.array(names), np.array(elements)
     atoms.set_annotation("occupancy", np.ones(len(residue)))
     atoms.set_annotation("b_factor", np.round(b_factors, 2)[residue])
+    # TER takes a number at the end of every chain
+    atoms.set_annotation("atom_id", 1 + np.arange(len(residue)) + _chain_numbers(atoms))
     return atoms
+
+
+def _chain_numbers(atoms: struc.AtomArray) -> npt.NDArray[np.int64]:
+    """Number the chains 0, 1, ... as they follow each other, [atoms]."""
+    return np.concatenate([[0], np.cumsum(atoms.chain_id[1:] != atoms.chain_id[:-1])])
 
 
 def _check_finite(name: str, values: Floats) -> None:
@@ -173,9 +212,16 @@ def _check_finite(name: str, values: Floats) -> None:
 
 def _check_pdb_limits(path: Path, atoms: struc.AtomArray) -> None:
     least, greatest = _PDB_COORDINATE_RANGE
-    length = atoms.res_id[-1]
-    if length > _PDB_MOST_RESIDUES:
-        raise UserInputError(f"{path}: {length} residues; PDB numbers up to {_PDB_MOST_RESIDUES}, mmCIF (.cif) any")
+    first, last = _PDB_RESIDUE_NUMBERS
+    instead = "write mmCIF (.cif), which has no such limit"
+    if atoms.res_id.min() < first or atoms.res_id.max() > last:
+        number = atoms.res_id.min() if atoms.res_id.min() < first else atoms.res_id.max()
+        raise UserInputError(f"{path}: residue {number}; PDB numbers residues from {first} to {last}: {instead}")
+    if atoms.atom_id[-1] >= _PDB_MOST_ATOMS:
+        raise UserInputError(f"{path}: {len(atoms)} atoms; PDB numbers up to {_PDB_MOST_ATOMS}: {instead}")
+    if max(map(len, set(atoms.chain_id.tolist()))) > 1:
+        name = max(set(atoms.chain_id.tolist()), key=len)
+        raise UserInputError(f"{path}: chain {name}; PDB names chains with one letter: {instead}")
     outside = atoms.coord[(atoms.coord < least) | (atoms.coord > greatest)]
     if len(outside):
         raise UserInputError(
@@ -188,10 +234,12 @@ def _atom_lines(path: Path, atoms: struc.AtomArray) -> list[str]:
     _check_pdb_limits(path, atoms)
     file = PDBFile()
     file.set_structure(atoms)
-    lines = [str(line) for line in file.lines]
-    last = lines[-1]
+    lines = []
     # biotite ends a chain without a record; programs that follow the format expect TER with the next serial number
-    return [*lines, f"TER   {len(lines) + 1:>5}      {last[17:27]}"]
+    for _, members in itertools.groupby(zip(_chain_numbers(atoms), file.lines, strict=True), lambda pair: pair[0]):
+        lines += [str(line) for _, line in members]
+        lines.append(f"TER   {len(lines) + 1:>5}      {lines[-1][17:27]}")
+    return lines
 
 
 def _pdb_text(models: Sequence[Sequence[str]], title: str, remarks: Sequence[str]) -> str:
@@ -208,24 +256,34 @@ def _pdb_text(models: Sequence[Sequence[str]], title: str, remarks: Sequence[str
     return text.encode("ascii", "replace").decode()  # the format knows no other letters
 
 
-def _cif_text(name: str, atoms: struc.AtomArray, tokens: Tokens, title: str, remarks: Sequence[str]) -> str:
+def _cif_text(name: str, atoms: struc.AtomArray, title: str, remarks: Sequence[str]) -> str:
     block = CIFBlock()
     block["entry"] = CIFCategory({"id": name})
     block["struct"] = CIFCategory({"entry_id": name, "title": title})
     if remarks:
         block["pdbx_database_remark"] = CIFCategory({"id": _FREE_TEXT_REMARK, "text": "\n".join(remarks)})
-    block["entity"] = CIFCategory({"id": 1, "type": "polymer", "src_method": "syn"})
-    block["entity_poly"] = CIFCategory(
-        {"entity_id": 1, "type": "polypeptide(L)", "pdbx_seq_one_letter_code": decode(tokens), "pdbx_strand_id": "A"}
+    is_first = atoms.atom_name == _BACKBONE_ATOMS[0]
+    chain, residues = _chain_numbers(atoms)[is_first], atoms[is_first]
+    starts = [int(np.flatnonzero(chain == number)[0]) for number in range(chain[-1] + 1)]
+    entities = np.arange(1, len(starts) + 1)
+    number = np.arange(len(chain)) - np.array(starts)[chain] + 1
+    letters = np.array([*RESIDUES])[[THREE_LETTER.index(name) for name in residues.res_name]]
+    names = residues.chain_id[starts]
+    block["entity"] = CIFCategory(
+        {"id": entities, "type": ["polymer"] * len(starts), "src_method": ["syn"] * len(starts)}
     )
-    block["entity_poly_seq"] = CIFCategory(
+    block["entity_poly"] = CIFCategory(
         {
-            "entity_id": np.ones(len(tokens), dtype=int),
-            "num": np.arange(1, len(tokens) + 1),
-            "mon_id": np.array(THREE_LETTER)[tokens],
+            "entity_id": entities,
+            "type": ["polypeptide(L)"] * len(starts),
+            "pdbx_seq_one_letter_code": ["".join(letters[chain == k]) for k in range(len(starts))],
+            "pdbx_strand_id": names,
         }
     )
-    block["struct_asym"] = CIFCategory({"id": "A", "entity_id": 1})
+    block["entity_poly_seq"] = CIFCategory({"entity_id": chain + 1, "num": number, "mon_id": residues.res_name})
+    block["struct_asym"] = CIFCategory({"id": names, "entity_id": entities})
     set_structure(block, atoms)
+    block["atom_site"]["label_entity_id"] = _chain_numbers(atoms) + 1
+    block["atom_site"]["label_seq_id"] = number[np.cumsum(is_first) - 1]
     file = CIFFile({name: block})
     return str(file.serialize())

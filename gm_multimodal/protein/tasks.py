@@ -7,26 +7,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from gm_multimodal.network import Context
 from gm_multimodal.noise import Noise
 from gm_multimodal.product import Known, Product
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, ProteinBatch, single_chain
+from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, ProteinBatch
 
 STRUCTURE = (TRANSLATIONS, ROTATIONS)
-
-
-def codesign(batch: int, length: int, product: Product, device: torch.device) -> tuple[Known, Context]:
-    """Return the task of designing `batch` chains of `length` residues from nothing."""
-    present = torch.ones(batch, length, dtype=torch.bool, device=device)
-    values = {
-        name: torch.zeros(
-            (batch, length, *factor.process.path.space.event_shape),
-            dtype=torch.int64 if name == SEQUENCE else torch.float32,
-            device=device,
-        )
-        for name, factor in product.items()
-    }
-    return Known(values, {name: ~present for name in product}, present), single_chain(present)
 
 
 def place_origin(known: Known) -> Known:

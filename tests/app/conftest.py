@@ -56,20 +56,21 @@ class FakeSampler:
         self.fail_at: int | None = None
         self.failure: BaseException = KeyboardInterrupt()
 
-    def __call__(self, network, product, *, length, indices, seed, grid, device, record_trajectory, progress):
+    def __call__(self, network, product, *, blueprints, indices, seed, grid, device, record_trajectory, progress):
         from gm_multimodal.protein.design import Design, Trajectory
 
         if len(self.blocks) == self.fail_at:
             raise self.failure
         self.blocks.append(list(indices))
         designs = []
-        for index in indices:
+        for index, blueprint in zip(indices, blueprints, strict=True):
+            length = len(blueprint)
             rng = np.random.default_rng([seed, index, length])
             coordinates = (10 * rng.normal(size=(length, 4, 3))).astype(np.float32)
             tokens = rng.integers(0, 20, length)
             steps = (np.stack([coordinates, coordinates]), np.stack([np.full(length, 20), tokens]))
             trajectory = Trajectory(*steps) if record_trajectory else None
-            designs.append(Design(index, coordinates, tokens, rng.random(length), trajectory))
+            designs.append(Design(index, blueprint, coordinates, tokens, rng.random(length), trajectory))
         return designs
 
 

@@ -79,7 +79,7 @@ def test_schema_has_the_last_word_on_keys():
         composed = compose("design", overrides=["+lenght=80"])
     with pytest.raises(ValueError, match="unknown option lenght: did you mean length"):
         checked(composed, DesignConfig, read_command("design"))
-    with pytest.raises(ValueError, match="length has no value"):
+    with pytest.raises(ValueError, match="task has no value"):
         checked(OmegaConf.create({}), DesignConfig, read_command("design"))
 
 

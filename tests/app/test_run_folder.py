@@ -26,6 +26,7 @@ def reopen(path, made_with=MADE_WITH, **changes) -> RunFolder:
 
 def row(index: int) -> dict[str, str]:
     values = {"id": f"design_{index:04d}", "sequence": "A" * 20, "length": "20", "seed": "0", "mean_confidence": "0.5"}
+    values |= dict.fromkeys(("input", "score", "recovery"), "")
     return {column: values.get(column, "0") for column in COLUMNS}
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from gm_multimodal.protein.blueprint import blank
 from gm_multimodal.protein.design import sample_block
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances
 from gm_multimodal.sampling.grids import UniformGrid
@@ -16,7 +17,7 @@ def block(indices=(0, 1, 2), **settings):
     return sample_block(
         random_trunk(torch.float32),
         protein_product(remasking=2.0, order="purity"),
-        length=LENGTH,
+        blueprints=[blank(LENGTH)] * len(indices),
         indices=indices,
         seed=11,
         grid=UniformGrid(STEPS),
@@ -57,7 +58,7 @@ def test_a_design_is_the_same_in_any_block_of_its_size():
 
 
 def test_another_seed_is_another_protein():
-    settings = {"length": LENGTH, "indices": (0,), "grid": UniformGrid(1), "device": torch.device("cpu")}
+    settings = {"blueprints": [blank(LENGTH)], "indices": (0,), "grid": UniformGrid(1), "device": torch.device("cpu")}
     one, other = (sample_block(random_trunk(torch.float32), protein_product(), seed=s, **settings)[0] for s in (1, 2))
     assert not np.allclose(one.coordinates, other.coordinates)
 
@@ -91,7 +92,13 @@ def test_a_cold_sequence_takes_the_likeliest_residues():
         return seen[-1]
 
     product = protein_product(temperature=temperature)
-    settings = {"length": LENGTH, "indices": (0, 1), "seed": 0, "grid": UniformGrid(1), "device": torch.device("cpu")}
+    settings = {
+        "blueprints": [blank(LENGTH)] * 2,
+        "indices": (0, 1),
+        "seed": 0,
+        "grid": UniformGrid(1),
+        "device": torch.device("cpu"),
+    }
     designs = sample_block(spy, product, **settings)
     for row, design in enumerate(designs):
         log_probabilities = seen[0]["sequence"][row].log_softmax(-1)

@@ -166,7 +166,7 @@ def test_what_does_not_fit_pdb_columns_is_refused_but_fits_mmcif(tmp_path, backb
 
 def test_more_residues_than_pdb_numbers_are_refused(tmp_path):
     tokens = np.zeros(10_000, dtype=np.int64)
-    with pytest.raises(UserInputError, match="10000 residues; PDB numbers up to 9999"):
+    with pytest.raises(UserInputError, match="residue 10000; PDB numbers residues from -999 to 9999"):
         write_structure(tmp_path / "design.pdb", np.zeros((10_000, 4, 3)), tokens, None, title="LONG", remarks=[])
 
 

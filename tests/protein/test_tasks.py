@@ -6,7 +6,8 @@ import torch
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.product import Known
 from gm_multimodal.protein.batch import ProteinBatch, single_chain
-from gm_multimodal.protein.tasks import Curriculum, codesign, on_curve, place_origin, random_factors, random_subset
+from gm_multimodal.protein.blueprint import blank, to_known
+from gm_multimodal.protein.tasks import Curriculum, on_curve, place_origin, random_factors, random_subset
 from tests.networks.trunks import random_state
 from tests.protein.products import protein_product
 
@@ -27,7 +28,7 @@ def centroid(known: Known, where: torch.Tensor) -> torch.Tensor:
 
 
 def test_designing_from_nothing_gives_nothing():
-    known, context = codesign(2, 30, PRODUCT, torch.device("cpu"))
+    known, context, _ = to_known([blank(30)] * 2, PRODUCT, torch.device("cpu"))
     assert all(known.free(name).all() for name in PRODUCT)
     assert known.values["translations"].shape == (2, 30, 3)
     assert known.values["rotations"].shape == (2, 30, 3, 3)

@@ -5,7 +5,7 @@ import torch
 
 from gm_multimodal.noise import DesignNoise, SharedNoise
 from gm_multimodal.product import Known
-from gm_multimodal.protein.tasks import codesign
+from gm_multimodal.protein.blueprint import blank, to_known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.observers import ChosenProbability, StateRecorder, StepCallback
 from gm_multimodal.sampling.sampler import Sampler
@@ -48,7 +48,7 @@ def test_a_grid_without_steps_is_refused():
 
 def sample(network, designs, steps: int = 4, observers=(), length: int = LENGTH, **settings):
     product = protein_product(**settings)
-    known, context = codesign(len(designs), length, product, CPU)
+    known, context, _ = to_known([blank(length)] * len(designs), product, CPU)
     return Sampler(UniformGrid(steps))(network, product, known, context, DesignNoise(7, designs), observers)
 
 
@@ -91,7 +91,7 @@ def test_the_network_is_called_once_a_step_and_fed_back_its_own_means():
 
 def test_every_step_and_factor_has_its_own_stream():
     product = protein_product()
-    known, context = codesign(1, LENGTH, product, CPU)
+    known, context, _ = to_known([blank(LENGTH)], product, CPU)
     source, addresses = DesignNoise(0, (0,)), []
 
     class Watched:
@@ -167,7 +167,7 @@ def test_confidence_is_the_probability_of_the_choice_at_the_last_unmasking(remas
 
 def test_given_letters_are_certain():
     product = protein_product()
-    free, context = codesign(1, LENGTH, product, CPU)
+    free, context, _ = to_known([blank(LENGTH)], product, CPU)
     mask = {**free.mask, "sequence": torch.arange(LENGTH)[None] < 3}
     known = Known(free.values, mask, free.present)
     confidence = ChosenProbability("sequence", 20)

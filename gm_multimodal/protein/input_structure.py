@@ -1,0 +1,166 @@
+"""A structure that somebody hands in: its residues in file order, and how a user names some of them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.blueprint import ResidueId
+from gm_multimodal.protein.side_chains import SideChain, left_out, read_atoms, side_chains
+from gm_multimodal.protein.structure import Chain, read_backbone
+
+_PEPTIDE_BOND: Final = 2.0  # Angstrom; 1.33 when it is whole
+_SHOWN: Final = 6  # residues that a message names
+
+# A chain of letters, or any name before a colon; a number, perhaps negative; an insertion code.
+_SELECTION: Final = re.compile(
+    r"(?:(?P<named>[^:]+):|(?P<chain>[A-Za-z]+))"
+    r"(?:(?P<first>-?\d+)(?P<first_code>[A-Za-z]?)"
+    r"(?:-(?P<again>[A-Za-z]+(?=\d))?(?P<last>-?\d+)(?P<last_code>[A-Za-z]?))?)?"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class InputStructure:
+    """The residues with a complete backbone, chain after chain.
+
+    Attributes:
+        path: of the file.
+        chains: as they were read.
+    """
+
+    path: Path
+    chains: tuple[Chain, ...]
+
+    def __len__(self) -> int:
+        """Return the number of residues."""
+        return sum(map(len, self.chains))
+
+    @cached_property
+    def coordinates(self) -> npt.NDArray[np.float32]:
+        """N, CA, C, O, [L, 4, 3] (Angstrom)."""
+        return np.concatenate([chain.coordinates for chain in self.chains])
+
+    @cached_property
+    def tokens(self) -> npt.NDArray[np.int64]:
+        """Residue types, [L]."""
+        return np.concatenate([chain.tokens for chain in self.chains])
+
+    @cached_property
+    def ids(self) -> tuple[ResidueId, ...]:
+        """Names of the residues, L of them."""
+        return tuple(
+            ResidueId(chain.id, int(number), code)
+            for chain in self.chains
+            for number, code in zip(chain.residue_numbers, chain.insertion_codes, strict=True)
+        )
+
+    @cached_property
+    def chain(self) -> npt.NDArray[np.int64]:
+        """Number of the chain of every residue, [L]."""
+        return np.repeat(np.arange(len(self.chains)), [len(chain) for chain in self.chains])
+
+    @cached_property
+    def is_bonded(self) -> npt.NDArray[np.bool_]:
+        """Tell for every residue but the last whether a peptide bond leads to the next one, [L - 1]."""
+        gap = np.linalg.norm(self.coordinates[1:, 0] - self.coordinates[:-1, 2], axis=-1)
+        return (gap < _PEPTIDE_BOND) & (np.diff(self.chain) == 0)
+
+    @cached_property
+    def position(self) -> npt.NDArray[np.int64]:
+        """Place of every residue along its chain, [L]: one more across a bond, by the numbers across a gap."""
+        numbers = np.array([item.number for item in self.ids])
+        steps = np.where(self.is_bonded, 1, np.maximum(np.diff(numbers), 2))
+        place = np.concatenate([[0], np.cumsum(steps)])
+        first = np.array([place[self.chain == number][0] for number in range(len(self.chains))])
+        return place - first[self.chain]
+
+    def side_chains(self) -> dict[int, SideChain]:
+        """Return the side chains of the file, by residue 0 ... L - 1; the file is read again."""
+        keys = [(item.chain, item.number, item.insertion_code) for item in self.ids]
+        found = side_chains(read_atoms(self.path), dict(zip(keys, self.tokens.tolist(), strict=True)))
+        return {number: found[key] for number, key in enumerate(keys) if key in found}
+
+    def left_out(self) -> str:
+        """Say which residues of the file have no complete backbone or no type that we know; "" if there are none."""
+        reasons = left_out(read_atoms(self.path), {(i.chain, i.number, i.insertion_code) for i in self.ids})
+        if not reasons:
+            return ""
+        shown = [f"{ResidueId(*key)} ({why})" for key, why in list(reasons.items())[:_SHOWN]]
+        more = f" and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+        return f"{self.path.name}: without {', '.join(shown)}{more}"
+
+    def ranges(self) -> str:
+        """Return the residues there are, as `A 3-40, 45-80; B 1-20`."""
+        texts = []
+        for number, chain in enumerate(self.chains):
+            members = np.flatnonzero(self.chain == number)
+            cuts = np.flatnonzero(~self.is_bonded[members[:-1]]) + 1
+            runs = [self._run(part) for part in np.split(members, cuts)]
+            texts.append(f"{chain.id} {', '.join(runs)}")
+        return "; ".join(texts)
+
+    def select(self, text: str) -> list[int]:
+        """Return the residues 0 ... L - 1 that `A10-25`, `A40`, `A52B` or `A` (a whole chain) names, in file order.
+
+        Raises:
+            UserInputError: No selection, or a chain or residue that is not there (with those that are).
+        """
+        match = _SELECTION.fullmatch(text)
+        if match is None:
+            raise UserInputError(
+                f"{text!r} names no residues: write A10-25, A40, A52B (an insertion code), A (a chain) or, if the name "
+                "of the chain is not of letters, 1:10-25."
+            )
+        chain = match["named"] or match["chain"]
+        members = [number for number, item in enumerate(self.ids) if item.chain == chain]
+        if not members:
+            raise UserInputError(f"{text}: {self.path.name} has no chain {chain}; present are {self.ranges()}.")
+        if match["again"] not in (None, chain):
+            raise UserInputError(f"{text} begins in chain {chain} and ends in chain {match['again']}: give two ranges.")
+        if match["first"] is None:
+            return members
+        first = self._find(text, chain, match["first"], match["first_code"])
+        last = self._find(text, chain, match["last"], match["last_code"]) if match["last"] else first
+        if last < first:
+            raise UserInputError(f"{text} ends before it begins: give the lower residue first.")
+        return list(range(first, last + 1))
+
+    def select_all(self, text: str) -> list[int]:
+        """Return the residues of several selections between commas, such as `A10-25,A40`, in the order of the file."""
+        parts = [part for part in re.split(r"[,/\s]+", text) if part]
+        return sorted({number for part in parts for number in self.select(part)})
+
+    def _find(self, text: str, chain: str, number: str, code: str) -> int:
+        wanted = ResidueId(chain, int(number), code.upper() if code else "")
+        for place, item in enumerate(self.ids):
+            if item == wanted or (code and item == ResidueId(chain, int(number), code)):
+                return place
+        raise UserInputError(f"{text}: {self.path.name} has no residue {wanted}; present are {self.ranges()}.")
+
+    def _run(self, members: npt.NDArray[np.int64]) -> str:
+        first, last = (str(self.ids[k]).removeprefix(self.ids[k].chain) for k in (members[0], members[-1]))
+        return first if len(members) == 1 else f"{first}-{last}"
+
+
+def open_structure(path: str | Path) -> InputStructure:
+    """Read a structure file.
+
+    Raises:
+        UserInputError: It cannot be read, or holds no protein backbone.
+    """
+    return InputStructure(Path(path), tuple(read_backbone(path)))
+
+
+def selection_name(ids: Sequence[ResidueId]) -> str:
+    """Return the name of consecutive residues, such as A10-25."""
+    first, last = ids[0], ids[-1]
+    chain = first.chain if first.chain.isalpha() else f"{first.chain}:"
+    end = f"-{last.number}{last.insertion_code}" if len(ids) > 1 else ""
+    return f"{chain}{first.number}{first.insertion_code}{end}"

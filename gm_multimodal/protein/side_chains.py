@@ -1,0 +1,107 @@
+"""Side chains of an input, and what of it has no complete backbone: all that `structure` leaves behind."""
+
+import gzip
+import io
+import itertools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, final
+
+import biotite.structure as struc
+import numpy as np
+import numpy.typing as npt
+from biotite.structure.io.pdb import PDBFile
+from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile, get_structure
+
+from gm_multimodal.protein.residues import THREE_LETTER
+
+_BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
+_HYDROGENS: Final = ("H", "D")
+_SELENOMETHIONINE: Final = "MSE"
+_OPTIONS: Final = {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy"]}
+
+Key = tuple[str, int, str]
+"""Chain, number and insertion code of a residue."""
+
+
+@final
+@dataclass(frozen=True)
+class SideChain:
+    """The heavy atoms of a residue beyond the backbone.
+
+    Attributes:
+        names: of the atoms, such as CB.
+        elements: of the atoms, such as C.
+        coordinates: [atoms, 3] float32 (Angstrom).
+    """
+
+    names: tuple[str, ...]
+    elements: tuple[str, ...]
+    coordinates: npt.NDArray[np.float32]
+
+
+def read_atoms(path: str | Path) -> struc.AtomArray:
+    """Read the first model of a structure file that `read_backbone` could read, whatever it holds."""
+    path = Path(path)
+    content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of absent columns
+        if suffixes[-1] == ".bcif":
+            return get_structure(BinaryCIFFile.read(io.BytesIO(content)), **_OPTIONS)
+        text = io.StringIO(content.decode("ascii", "replace"))
+        if suffixes[-1] in (".cif", ".mmcif"):
+            return get_structure(CIFFile.read(text), **_OPTIONS)
+        return PDBFile.read(text).get_structure(**_OPTIONS)
+
+
+def side_chains(atoms: struc.AtomArray, tokens: dict[Key, int]) -> dict[Key, SideChain]:
+    """Return the side chains of the residues whose type is known.
+
+    Args:
+        atoms: of a file.
+        tokens: the residues that are wanted, and which of two types that share a place is meant.
+    """
+    found: dict[Key, SideChain] = {}
+    for key, name, residue in _residues(atoms):
+        if key not in tokens or key in found or THREE_LETTER[tokens[key]] != _plain(name):
+            continue
+        kept = ~np.isin(residue.atom_name, _BACKBONE) & ~np.isin(residue.element, _HYDROGENS)
+        # one atom of each name, where alternative locations were not marked as such
+        _, first = np.unique(residue.atom_name[kept], return_index=True)
+        part = residue[kept][np.sort(first)]
+        is_selenium = (name == _SELENOMETHIONINE) & (part.atom_name == "SE")
+        found[key] = SideChain(
+            tuple(np.where(is_selenium, "SD", part.atom_name).tolist()),
+            tuple(np.where(is_selenium, "S", part.element).tolist()),
+            part.coord.astype(np.float32),
+        )
+    return found
+
+
+def left_out(atoms: struc.AtomArray, present: set[Key]) -> dict[Key, str]:
+    """Return the residues with a CA atom that are not `present`, each with the reason."""
+    reasons: dict[Key, str] = {}
+    for key, name, residue in _residues(atoms):
+        if key in present or key in reasons or not np.any((residue.atom_name == "CA") & (residue.element != "CA")):
+            continue
+        absent = [atom for atom in _BACKBONE[:4] if atom not in residue.atom_name]
+        if _plain(name) not in THREE_LETTER:
+            reasons[key] = f"{name} is none of the twenty types"
+        elif absent:
+            reasons[key] = f"{name} lacks {', '.join(absent)}"
+        else:
+            reasons[key] = f"{name} is no residue of a chain"
+    return reasons
+
+
+def _plain(name: str) -> str:
+    return "MET" if name == _SELENOMETHIONINE else name
+
+
+def _residues(atoms: struc.AtomArray) -> Iterator[tuple[Key, str, struc.AtomArray]]:
+    for start, stop in itertools.pairwise(struc.get_residue_starts(atoms, add_exclusive_stop=True)):
+        key = str(atoms.chain_id[start]), int(atoms.res_id[start]), str(atoms.ins_code[start]).strip()
+        yield key, str(atoms.res_name[start]), atoms[start:stop]
