@@ -197,7 +197,7 @@ def _write(folder: RunFolder, item: Design, config: DesignConfig, checkpoint: Ch
         remarks=remarks,
         labels=blueprint.labels,
         side_chains=blueprint.side_chains,
-        given=blueprint.sequence_given | np.array([source is not None for source in blueprint.source]),
+        given=~item.chosen | np.array([source is not None for source in blueprint.source]),
     )
     return table_row(item, seed=config.seed, file=path.name, seconds=seconds)
 

@@ -28,15 +28,15 @@ _SHOWN = {
 def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
     """Return the row of designs.csv: shares in [0, 1], radius of gyration in Angstrom, wall seconds of this design.
 
-    Confidence and score are means over the residues whose type was designed: of the probability, and of minus its log
-    (nat). Recovery is the share of them that have the type of the input. Cells stay empty where there is no such
-    residue, or no input.
+    Confidence and score are means over the residues whose type the model chose: of the probability, and of minus its
+    log (nat). Recovery is the share of the residues whose type was not given that have the type of the input. Cells
+    stay empty where there is no such residue, or no input.
     """
     blueprint, free = design.blueprint, ~design.blueprint.sequence_given
     chains = [design.coordinates[part] for part in blueprint.chain_slices()]
     sizes = [len(chain) for chain in chains]
     shares = [secondary_structure_shares(chain) for chain in chains]
-    chosen = design.confidence[free].astype(np.float64)
+    chosen = design.confidence[design.chosen].astype(np.float64)
     score = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
     recovered = (design.tokens == blueprint.tokens)[free & blueprint.native]
     bonds = [size - 1 for size in sizes if size > 1] or [1]

@@ -13,7 +13,7 @@ from gm_multimodal.noise import DesignNoise
 from gm_multimodal.product import Product, State
 from gm_multimodal.protein.backbone import backbone_from_frames
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
-from gm_multimodal.protein.blueprint import Blueprint, to_known
+from gm_multimodal.protein.blueprint import Blueprint, Mask, to_known
 from gm_multimodal.protein.residues import MASK
 from gm_multimodal.sampling.grids import TimeGrid
 from gm_multimodal.sampling.observers import ChosenProbability, StateRecorder, StepCallback
@@ -44,8 +44,8 @@ class Design:
         blueprint: what was given of it.
         coordinates: N, CA, C, O, [L, 4, 3] float32 (Angstrom), in the frame of the input; without one, centred.
         tokens: residue types, [L] int64 in 0 ... 19.
-        confidence: probability, at temperature 1, that the model gave the chosen type when it was last unmasked, [L]; 1
-            where the type was given.
+        confidence: probability, at temperature 1, that the model gave the chosen type when it was last unmasked, [L].
+        chosen: whether the model chose the type, bool [L]; elsewhere it is of the input, and the confidence 1.
         trajectory: the states in between, if they were recorded.
     """
 
@@ -54,6 +54,7 @@ class Design:
     coordinates: npt.NDArray[np.float32]
     tokens: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float32]
+    chosen: Mask
     trajectory: Trajectory | None
 
 
@@ -94,13 +95,14 @@ def sample_block(
         observers.append(StepCallback(progress))
     noise = DesignNoise(seed, tuple(indices), device)
     final_state = Sampler(grid)(network, product, known, context, noise, observers)
-    certain = confidence.value().cpu().numpy()
+    certain, chosen = confidence.value().cpu().numpy(), confidence.chosen().cpu().numpy()
     designs = []
     for row, (index, blueprint, origin) in enumerate(zip(indices, blueprints, origins, strict=True)):
         coordinates, tokens = _to_arrays(final_state, row, blueprint, origin)
         states = [_to_arrays(state, row, blueprint, origin) for state in recorder.states]
         trajectory = Trajectory(np.stack([x for x, _ in states]), np.stack([s for _, s in states])) if states else None
-        designs.append(Design(index, blueprint, coordinates, tokens, certain[row, : len(blueprint)], trajectory))
+        own = slice(len(blueprint))
+        designs.append(Design(index, blueprint, coordinates, tokens, certain[row, own], chosen[row, own], trajectory))
     return designs
 
 

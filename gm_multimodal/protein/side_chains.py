@@ -4,7 +4,7 @@ import gzip
 import io
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
@@ -20,8 +20,6 @@ from gm_multimodal.protein.residues import THREE_LETTER
 _BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
 _HYDROGENS: Final = ("H", "D")
 _SELENOMETHIONINE: Final = "MSE"
-_OPTIONS: Final = {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy"]}
-
 Key = tuple[str, int, str]
 """Chain, number and insertion code of a residue."""
 
@@ -42,19 +40,25 @@ class SideChain:
     coordinates: npt.NDArray[np.float32]
 
 
-def read_atoms(path: str | Path) -> struc.AtomArray:
-    """Read the first model of a structure file that `read_backbone` could read, whatever it holds."""
+def read_atoms(path: str | Path, extra_fields: Sequence[str] = ()) -> struc.AtomArray:
+    """Read the first model of a structure file that `read_backbone` could read, whatever it holds.
+
+    Args:
+        path: of the file.
+        extra_fields: annotations beyond those that every structure has, such as b_factor.
+    """
     path = Path(path)
+    options = {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy", *extra_fields]}
     content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of absent columns
         if suffixes[-1] == ".bcif":
-            return get_structure(BinaryCIFFile.read(io.BytesIO(content)), **_OPTIONS)
+            return get_structure(BinaryCIFFile.read(io.BytesIO(content)), **options)
         text = io.StringIO(content.decode("ascii", "replace"))
         if suffixes[-1] in (".cif", ".mmcif"):
-            return get_structure(CIFFile.read(text), **_OPTIONS)
-        return PDBFile.read(text).get_structure(**_OPTIONS)
+            return get_structure(CIFFile.read(text), **options)
+        return PDBFile.read(text).get_structure(**options)
 
 
 def side_chains(atoms: struc.AtomArray, tokens: dict[Key, int]) -> dict[Key, SideChain]:

@@ -22,20 +22,27 @@ class ChosenProbability:
     def __init__(self, name: str, mask: int) -> None:
         self.name, self.mask = name, mask
         self._value: Tensor | None = None
+        self._chosen: Tensor | None = None
 
     def __call__(self, step: Step) -> None:
         """Take note of the sites that left the mask in this step."""
         before, after = step.state[self.name], step.next_state[self.name]
         probabilities = step.predictions[self.name].mean()
         chosen = probabilities.gather(-1, after.clamp(max=probabilities.shape[-1] - 1)[..., None]).squeeze(-1)
-        if self._value is None:
-            self._value = torch.ones_like(chosen)
-        self._value = torch.where((before == self.mask) & (after != self.mask), chosen, self._value)
+        if self._value is None or self._chosen is None:
+            self._value, self._chosen = torch.ones_like(chosen), torch.zeros_like(before, dtype=torch.bool)
+        unmasked = (before == self.mask) & (after != self.mask)
+        self._value, self._chosen = torch.where(unmasked, chosen, self._value), self._chosen | unmasked
 
     def value(self) -> Tensor:
         """Return the probabilities, [B, N]; 1 at sites that were never masked."""
         assert self._value is not None, "no step was observed"
         return self._value
+
+    def chosen(self) -> Tensor:
+        """Tell which sites were unmasked by the simulation at all, bool [B, N]."""
+        assert self._chosen is not None, "no step was observed"
+        return self._chosen
 
 
 @final

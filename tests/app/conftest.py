@@ -70,7 +70,7 @@ class FakeSampler:
             tokens = rng.integers(0, 20, length)
             steps = (np.stack([coordinates, coordinates]), np.stack([np.full(length, 20), tokens]))
             trajectory = Trajectory(*steps) if record_trajectory else None
-            designs.append(Design(index, blueprint, coordinates, tokens, rng.random(length), trajectory))
+            designs.append(Design(index, blueprint, coordinates, tokens, rng.random(length), tokens >= 0, trajectory))
         return designs
 
 

@@ -1,0 +1,77 @@
+"""`gm_multimodal.design`: the command as a function that returns structures and a table."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from hydra import compose, initialize_config_dir
+
+from gm_multimodal.app.config import checked
+from gm_multimodal.app.options import config_directory, read_command
+from gm_multimodal.app.overrides import check_names, quote
+from gm_multimodal.app.schemas.checks import literal_keys
+from gm_multimodal.app.schemas.design import DesignConfig
+
+if TYPE_CHECKING:
+    import biotite.structure as struc
+    import pandas as pd
+
+
+@final
+@dataclass(frozen=True)
+class Designs:
+    """What a call of `design` made.
+
+    Attributes:
+        structures: the designs as biotite has them, with B-factors, in order.
+        table: `designs.csv`, one row per design.
+        folder: the run folder; None if none was asked for, and then nothing is left on disk.
+    """
+
+    structures: "tuple[struc.AtomArray, ...]"
+    table: "pd.DataFrame"
+    folder: Path | None
+
+
+def design(*, out: str | Path | None = None, **options: Any) -> Designs:
+    """Design proteins as `gm-multimodal design` does: same options, same defaults, same bytes.
+
+    Args:
+        out: run folder; None keeps nothing on disk.
+        options: as on the command line, such as `length=80` or `task="motif", structure="x.pdb", contig="10,A3-9,10"`;
+            an option of a config group takes double underscores for its dots or slash, `process__rotations="jump"`.
+
+    Raises:
+        UserInputError: An option that does not exist or does not fit.
+    """
+    from gm_multimodal.app.design import run
+
+    with tempfile.TemporaryDirectory(prefix="gm-multimodal-") as temporary:
+        folder = Path(out) if out is not None else Path(temporary) / "run"
+        report = run(_configuration({**options, "out": folder}))
+        return Designs(*_collect(report.folder, [row["file"] for row in report.rows]), None if out is None else folder)
+
+
+def _configuration(options: dict[str, Any]) -> DesignConfig:
+    """Compose the configuration as the command line would."""
+    offered, literal = read_command("design"), literal_keys(DesignConfig)
+    groups = {group.key.replace("/", "__"): group.key for group in offered.groups}
+    overrides = []
+    for name, value in options.items():
+        key = groups.get(name, name.replace("__", "."))
+        text = "null" if value is None else quote(str(value)) if key in literal else str(value)
+        overrides.append(f"{key}={text}")
+    check_names(overrides, offered)
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        return checked(compose("design", overrides=overrides), DesignConfig, offered)
+
+
+def _collect(folder: Path, files: list[str]) -> "tuple[tuple[struc.AtomArray, ...], pd.DataFrame]":
+    import pandas as pd
+
+    from gm_multimodal.protein.side_chains import read_atoms
+
+    table = pd.read_csv(folder / "designs.csv", keep_default_na=False, na_values=[""])
+    table = table[table["file"].isin(files)].reset_index(drop=True)
+    return tuple(read_atoms(folder / file, ["b_factor"]) for file in files), table
