@@ -11,10 +11,12 @@ from typing import Final
 from gm_multimodal.app.run_folder import design_id
 from gm_multimodal.app.schemas.design import DesignConfig
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.constraints import residue_bias
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.design_tasks import Codesign, Fold, Motif, Redesign, Task, describe
 from gm_multimodal.protein.fasta import read_fasta
 from gm_multimodal.protein.input_structure import InputStructure, open_structure
+from gm_multimodal.protein.residues import RESIDUES
 
 _SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 _SHOWN: Final = 8  # designs that a plan tells of
@@ -60,8 +62,11 @@ def plan(config: DesignConfig, task: Task) -> str:
         lines.append(f"contig {' / 0 / '.join(', '.join(map(str, chain)) for chain in task.contig.chains)}")
     if config.task == "partial":
         lines.append(f"every simulation begins with the input noised to time {config.start_time}")
-    constraints = {"omit": config.omit, "bias": config.bias, "fix": config.fix}
-    lines += [f"{key} {value}" for key, value in constraints.items() if value is not None]
+    bias = dict(zip(RESIDUES, residue_bias(config.omit, config.bias), strict=False))
+    if bias:
+        lines.append(f"added to logits: {', '.join(f'{letter} {value:g}' for letter, value in bias.items() if value)}")
+    if config.fix is not None:
+        lines.append(f"fixed: {config.fix}")
     for index in range(min(total, _SHOWN)):
         blueprint = task.blueprint(index)
         lines.append(f"{design_id(index)}{f' of {blueprint.name}' if blueprint.name else ''}")

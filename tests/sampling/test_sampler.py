@@ -9,7 +9,8 @@ from gm_multimodal.protein.blueprint import blank, to_known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.observers import ChosenProbability, StateRecorder, StepCallback
 from gm_multimodal.sampling.sampler import Sampler
-from tests.networks.trunks import random_trunk
+from gm_multimodal.spaces.rotations import Rotations
+from tests.networks.trunks import random_state, random_trunk
 from tests.protein.products import protein_product
 
 LENGTH = 8
@@ -174,3 +175,59 @@ def test_given_letters_are_certain():
     Sampler(UniformGrid(4))(scripted([]), product, known, context, SharedNoise.keyed(0), [confidence])
     assert (confidence.value()[0, :3] == 1).all()
     assert (confidence.value()[0, 3:] < 1).all()
+
+
+@pytest.mark.parametrize("start", [0.0, 0.25, 0.9])
+def test_a_grid_may_begin_later_and_keeps_its_shape(start):
+    whole, later = UniformGrid(6, 0.1).times(), UniformGrid(6, 0.1, start).times()
+    torch.testing.assert_close(later, start + (1 - start) * whole)
+    assert (later[0], later[-1]) == (start, 1)
+
+
+@pytest.mark.parametrize("start", [-0.1, 1.0, float("nan")])
+def test_a_start_without_meaning_is_refused(start):
+    with pytest.raises(ValueError, match="start"):
+        UniformGrid(3, start=start)
+
+
+def noised(start: float, rows: int = 400):
+    """States at which simulations of a random protein begin, its values, and what is known of it."""
+    product = protein_product()
+    known, context, _ = to_known([blank(LENGTH)] * rows, product, CPU)
+    values = {k: x[:1].expand_as(known.values[k]) for k, x in random_state(1, LENGTH, torch.float32, types=19).items()}
+    values["translations"] = values["translations"] - values["translations"].mean(1, keepdim=True)
+    mask = {**known.mask, "translations": torch.arange(LENGTH).expand(rows, LENGTH) < 2}
+    whole, partly = Known(values, known.mask, known.present), Known(values, mask, known.present)
+    recorders = []
+    for case in (whole, partly):
+        recorders.append(StateRecorder())
+        noise = DesignNoise(1, tuple(range(rows)))
+        Sampler(UniformGrid(1, start=start))(scripted([]), product, case, context, noise, [recorders[-1]])
+    return recorders[0].states[0], recorders[1].states[0], values
+
+
+def test_a_simulation_may_begin_with_noised_data():
+    """x_t of the paths around the values, n = 400 rows: mean t z, standard deviation (1 - t), masks with 1 - t."""
+    t = 0.6
+    whole, partly, values = noised(t)
+    x, z = whole["translations"], values["translations"]
+    spread = (1 - t) * (1 - 1 / LENGTH) ** 0.5  # without the mean over the sites
+    assert x.mean(1).abs().max() < 1e-6
+    assert (x.mean(0) - t * z[0]).abs().max() < 4.5 * spread / 400**0.5
+    assert float((x - t * z).std()) == pytest.approx(spread, rel=0.04)
+    angle = Rotations().log(whole["rotations"], values["rotations"]).norm(dim=-1)
+    assert angle.max() <= (1 - t) * torch.pi + 1e-3
+    is_masked = whole["sequence"] == 20
+    assert (whole["sequence"] == values["sequence"])[~is_masked].all()
+    assert abs(float(is_masked.float().mean()) - (1 - t)) < 4 * (t * (1 - t) / 400 / LENGTH) ** 0.5
+    assert torch.equal(partly["translations"][:, :2], z[:, :2])  # what is given is never noised
+
+
+def test_who_was_masked_at_the_start_was_chosen_by_the_simulation():
+    product = protein_product()
+    known, context, _ = to_known([blank(30)], product, CPU)
+    confidence, recorder = ChosenProbability("sequence", 20), StateRecorder()
+    grid = UniformGrid(3, start=0.5)
+    Sampler(grid)(scripted([]), product, known, context, DesignNoise(1, (0,)), [confidence, recorder])
+    assert torch.equal(confidence.chosen(), recorder.states[0]["sequence"] == 20)
+    assert 0 < int(confidence.chosen().sum()) < 30
