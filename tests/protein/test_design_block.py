@@ -1,5 +1,7 @@
 """A block of designs: arrays, units, confidence and trajectories, with a small random network."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -17,12 +19,11 @@ def block(indices=(0, 1, 2), **settings):
     return sample_block(
         random_trunk(torch.float32),
         protein_product(remasking=2.0, order="purity"),
-        blueprints=[blank(LENGTH)] * len(indices),
         indices=indices,
         seed=11,
         grid=UniformGrid(STEPS),
         device=torch.device("cpu"),
-        **settings,
+        **{"blueprints": [blank(LENGTH)] * len(indices)} | settings,
     )
 
 
@@ -105,3 +106,27 @@ def test_a_cold_sequence_takes_the_likeliest_residues():
         chosen = log_probabilities.gather(-1, torch.from_numpy(design.tokens)[:, None]).squeeze(-1)
         assert (chosen > log_probabilities.amax(-1) - 30 * temperature).all()
         np.testing.assert_allclose(design.confidence, chosen.exp().numpy(), atol=1e-6)
+
+
+def test_chains_of_unequal_length_stand_side_by_side():
+    designs = block(indices=(0, 1, 2), blueprints=[blank(LENGTH), blank(31), blank(24)])
+    assert [design.coordinates.shape[0] for design in designs] == [20, 31, 24]
+    for design in designs:
+        assert np.abs(design.coordinates[:, 1].mean(0)).max() < 1e-4
+        assert ((design.tokens >= 0) & (design.tokens < 20)).all()
+        assert design.chosen.all()
+
+
+def test_a_given_part_stays_in_the_frame_of_the_input():
+    (source,) = block(indices=(5,), blueprints=[blank(LENGTH)])
+    given = np.arange(LENGTH) < 8
+    far = source.coordinates + np.array([80.0, -30.0, 12.5], dtype=np.float32)
+    blueprint = dataclasses.replace(
+        blank(LENGTH), coordinates=far, tokens=source.tokens, structure_given=given, sequence_given=given
+    )
+    (design,) = block(indices=(0,), blueprints=[blueprint], record_trajectory=True)
+    assert (design.coordinates[:8] == far[:8]).all()
+    assert (design.tokens[:8] == source.tokens[:8]).all()
+    assert (design.trajectory.coordinates[:, :8] == far[:8]).all()
+    assert (design.chosen == ~given).all()
+    assert np.linalg.norm(design.coordinates[8:, 1] - far[:8, 1].mean(0), axis=-1).mean() < 60
