@@ -126,7 +126,11 @@ def _structures(text: str) -> list[InputStructure]:
 
 
 def _note_left_out(structure: InputStructure) -> None:
-    if remark := structure.left_out():
+    try:
+        remark = structure.left_out()
+    except UserInputError as error:
+        remark = str(error)
+    if remark:
         note(remark)
 
 

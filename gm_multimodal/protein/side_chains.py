@@ -7,14 +7,16 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
 import biotite.structure as struc
 import numpy as np
 import numpy.typing as npt
+from biotite.structure.info import residue as plain_residue
 from biotite.structure.io.pdb import PDBFile
 from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile, get_structure
 
+from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.residues import THREE_LETTER
 
 _BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
@@ -46,9 +48,18 @@ def read_atoms(path: str | Path, extra_fields: Sequence[str] = ()) -> struc.Atom
     Args:
         path: of the file.
         extra_fields: annotations beyond those that every structure has, such as b_factor.
+
+    Raises:
+        UserInputError: The atoms beyond the backbone are malformed.
     """
-    path = Path(path)
-    options = {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy", *extra_fields]}
+    try:
+        return _parse(Path(path), {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy", *extra_fields]})
+    except Exception as error:  # a malformed file can break a parser anywhere
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserInputError(f"{path}: its atoms beyond the backbone cannot be read: {reason}") from error
+
+
+def _parse(path: Path, options: dict[str, Any]) -> struc.AtomArray:
     content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     with warnings.catch_warnings():
@@ -70,9 +81,14 @@ def side_chains(atoms: struc.AtomArray, tokens: dict[Key, int]) -> dict[Key, Sid
     """
     found: dict[Key, SideChain] = {}
     for key, name, residue in _residues(atoms):
-        if key not in tokens or key in found or THREE_LETTER[tokens[key]] != _plain(name):
+        if key not in tokens or key in found:
             continue
+        wanted = THREE_LETTER[tokens[key]]
+        if wanted != _plain(name) and name in THREE_LETTER:
+            continue  # the other one of two types that share a place
         kept = ~np.isin(residue.atom_name, _BACKBONE) & ~np.isin(residue.element, _HYDROGENS)
+        if wanted != _plain(name):  # a modified residue: of its side chain, what the plain type has too
+            kept &= np.isin(residue.atom_name, plain_residue(wanted).atom_name)
         # one atom of each name, where alternative locations were not marked as such
         _, first = np.unique(residue.atom_name[kept], return_index=True)
         part = residue[kept][np.sort(first)]
