@@ -87,6 +87,42 @@ class Exponential:
         return -self.rate * torch.exp(-self.rate * t) / math.expm1(-self.rate)
 
 
+@final
+@dataclass(frozen=True)
+class Window:
+    """tau(t) = clock((t - start) / (end - start)) between start and end; 0 before, 1 after.
+
+    Factors whose windows differ move one after the other: a simulation may take them in any order that the network has
+    seen in training, since all paths that end at the data have the same law there.
+
+    Attributes:
+        clock: what runs in the window.
+        start: in [0, end).
+        end: in (start, 1].
+    """
+
+    clock: Schedule
+    start: float = 0.0
+    end: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a window that is empty or not within [0, 1]."""
+        if not 0 <= self.start < self.end <= 1:
+            raise ValueError(f"Window schedule: from {self.start} to {self.end}; give 0 <= start < end <= 1.")
+
+    def __call__(self, t: Tensor) -> Tensor:
+        """Evaluate tau(t)."""
+        return self.clock(self._within(t))
+
+    def derivative(self, t: Tensor) -> Tensor:
+        """Evaluate d tau / dt [1/time]; 0 outside of the window."""
+        inside = (t >= self.start) & (t <= self.end)
+        return torch.where(inside, self.clock.derivative(self._within(t)) / (self.end - self.start), 0.0)
+
+    def _within(self, t: Tensor) -> Tensor:
+        return ((t - self.start) / (self.end - self.start)).clamp(0, 1)
+
+
 class GaussianSchedule(Protocol):
     """Coefficients of x_t = alpha_t z + sigma_t x_0 with sigma_0 = 1, alpha_1 = 1, sigma_1 = 0."""
 

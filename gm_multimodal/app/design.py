@@ -23,7 +23,7 @@ from gm_multimodal.app.schemas.design import DesignConfig
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.product import Product
 from gm_multimodal.protein.constraints import constrain, residue_bias
-from gm_multimodal.protein.design import Design, sample_block
+from gm_multimodal.protein.design import Design, sample_block, staged
 from gm_multimodal.protein.design_tasks import Motif, Task
 from gm_multimodal.protein.output import write_structure, write_trajectory
 from gm_multimodal.sampling.grids import UniformGrid
@@ -80,7 +80,7 @@ def run(config: DesignConfig) -> DesignReport:
     """
     device, threads = resolve_device(config.device), set_threads(config.threads)
     checkpoint = load_checkpoint(resolve(config.checkpoint), processes=config.process)
-    product = constrain(checkpoint.product, residue_bias(config.omit, config.bias))
+    product = _product(config, checkpoint)
     task = read_task(config)
     total = config.num_designs * task.inputs
     _warn_of_length(config, checkpoint, [len(task.blueprint(index)) for index in range(total)])
@@ -104,6 +104,14 @@ def run(config: DesignConfig) -> DesignReport:
     with writing(folder.path):
         _write_tables(folder, rows, task)
     return DesignReport(folder.path, tuple(rows[index] for index in range(total)), len(missing), len(rows))
+
+
+def _product(config: DesignConfig, checkpoint: Checkpoint) -> Product:
+    """Return the factors under the constraints of the run, and in its order where both halves are made from nothing."""
+    product = constrain(checkpoint.product, residue_bias(config.omit, config.bias))
+    if config.task not in ("codesign", "motif"):
+        return product
+    return staged(product, structure_end=config.structure_end, sequence_start=config.sequence_start)
 
 
 def _write_tables(folder: RunFolder, rows: Mapping[int, Row], task: Task) -> None:

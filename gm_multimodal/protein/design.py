@@ -1,5 +1,6 @@
 """Designing a block of proteins: the sampler's tensors in, backbones and sequences out."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -15,9 +16,11 @@ from gm_multimodal.protein.backbone import backbone_from_frames
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
 from gm_multimodal.protein.blueprint import Blueprint, Mask, to_known
 from gm_multimodal.protein.residues import MASK
+from gm_multimodal.protein.tasks import STRUCTURE
 from gm_multimodal.sampling.grids import TimeGrid
 from gm_multimodal.sampling.observers import ChosenProbability, StateRecorder, StepCallback
 from gm_multimodal.sampling.sampler import Observer, Sampler
+from gm_multimodal.schedules import Window
 
 
 @final
@@ -56,6 +59,19 @@ class Design:
     confidence: npt.NDArray[np.float32]
     chosen: Mask
     trajectory: Trajectory | None
+
+
+def staged(product: Product, *, structure_end: float, sequence_start: float) -> Product:
+    """Return the product whose structure arrives early and whose sequence sets out late, as shares of the run.
+
+    A residue type that is chosen late is chosen for a backbone that is nearly settled. Training shows the network every
+    pair of a structure's and a sequence's time.
+    """
+    windows = dict.fromkeys(STRUCTURE, (0.0, structure_end)) | {SEQUENCE: (sequence_start, 1.0)}
+    return {
+        name: dataclasses.replace(factor, clock=Window(factor.clock, *windows[name]))
+        for name, factor in product.items()
+    }
 
 
 def sample_block(

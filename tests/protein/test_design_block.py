@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from gm_multimodal.protein.blueprint import blank
-from gm_multimodal.protein.design import sample_block
+from gm_multimodal.protein.design import sample_block, staged
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances
 from gm_multimodal.sampling.grids import UniformGrid
 from tests.networks.trunks import random_trunk
@@ -130,3 +130,34 @@ def test_a_given_part_stays_in_the_frame_of_the_input():
     assert (design.trajectory.coordinates[:, :8] == far[:8]).all()
     assert (design.chosen == ~given).all()
     assert np.linalg.norm(design.coordinates[8:, 1] - far[:8, 1].mean(0), axis=-1).mean() < 60
+
+
+def test_a_structure_can_arrive_before_its_sequence_is_chosen():
+    """Ten equal steps: structure in the first five, sequence in the last four; nothing moves outside its window."""
+    product = staged(protein_product(), structure_end=0.5, sequence_start=0.6)
+    network = random_trunk(torch.float32)
+    (design,) = sample_block(
+        network,
+        product,
+        blueprints=[blank(LENGTH)],
+        indices=[0],
+        seed=3,
+        grid=UniformGrid(10),
+        device=torch.device("cpu"),
+        record_trajectory=True,
+    )
+    x, tokens = design.trajectory.coordinates, design.trajectory.tokens
+    moves = np.abs(np.diff(x, axis=0)).max((1, 2, 3))
+    assert (moves[:5] > 1e-2).all()
+    assert (moves[5:] < 1e-4).all()
+    assert (tokens[:7] == 20).all()
+    assert (tokens[7:-1] < 20).any()
+    assert (tokens[-1] < 20).all()
+
+
+def test_a_structure_and_a_sequence_that_take_the_whole_run_are_as_before():
+    product = protein_product(remasking=2.0, order="purity")
+    whole = staged(product, structure_end=1.0, sequence_start=0.0)
+    for factor, same in zip(product.values(), whole.values(), strict=True):
+        t = torch.linspace(0, 1, 51, dtype=torch.float64)
+        assert torch.equal(factor.clock(t), same.clock(t))

@@ -12,6 +12,7 @@ from gm_multimodal.schedules import (
     Power,
     VarianceExploding,
     VariancePreserving,
+    Window,
 )
 
 pytestmark = pytest.mark.theory
@@ -131,3 +132,29 @@ def test_concentrations_and_scales_run_between_their_ends():
 def test_settings_without_meaning_are_refused(make, word):
     with pytest.raises(ValueError, match=word):
         make()
+
+
+WINDOWS = pytest.mark.parametrize("window", [Window(Exponential(5.0), 0.3, 0.8), Window(Power(2.0), 0.5)], ids=str)
+
+
+@WINDOWS
+def test_a_window_stands_still_outside_and_runs_its_clock_inside(window):
+    t = torch.linspace(0, 1, 101, dtype=torch.float64)
+    tau = window(t)
+    assert (tau[t <= window.start] == 0).all()
+    assert (tau[t >= window.end] == 1).all()
+    inside = torch.linspace(0, 1, 11, dtype=torch.float64)
+    torch.testing.assert_close(window(window.start + (window.end - window.start) * inside), window.clock(inside))
+
+
+@WINDOWS
+def test_a_window_states_its_derivative(window):
+    t = torch.linspace(0.005, 0.995, 100, dtype=torch.float64, requires_grad=True)
+    (rate,) = torch.autograd.grad(window(t).sum(), t)
+    torch.testing.assert_close(window.derivative(t.detach()), rate)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.5, 0.5), (0.8, 0.2), (-0.1, 1.0), (0.0, 1.1), (float("nan"), 1.0)])
+def test_an_empty_window_is_refused(start, end):
+    with pytest.raises(ValueError, match="Window"):
+        Window(Linear(), start, end)

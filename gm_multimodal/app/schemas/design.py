@@ -31,6 +31,8 @@ BELONGS: Final = {
     "redesign_motif_sequence": (False, ("motif",)),
     "start_time": (0.6, ("partial",)),
     "fix": (None, ("inverse_fold", "motif", "partial")),
+    "structure_end": (1.0, ("codesign", "motif")),
+    "sequence_start": (0.0, ("codesign", "motif")),
     "omit": (None, _MAKES_SEQUENCES),
     "bias": (None, _MAKES_SEQUENCES),
     "sequence_temperature": (1.0, _MAKES_SEQUENCES),
@@ -66,6 +68,8 @@ class DesignConfig:
     start_time: float
     steps: int
     last_step: float
+    structure_end: float
+    sequence_start: float
     jump_weight: float
     sequence_temperature: float
     batch_size: int
@@ -94,6 +98,8 @@ class DesignConfig:
         between("start_time", self.start_time, 0, 1)
         at_least("steps", self.steps, 1)
         between("last_step", self.last_step, 0, 1)
+        within("structure_end", self.structure_end, 0.1, 1)
+        within("sequence_start", self.sequence_start, 0, 0.9)
         within("jump_weight", self.jump_weight, 0, 1)
         if self.jump_weight != _JUMP_WEIGHT and "jump_weight" not in self.process.get("rotations", {}):
             raise UserInputError(
