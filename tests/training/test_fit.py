@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
+from gm_multimodal.training.callbacks import Recipe
 from gm_multimodal.training.checkpoints import load_checkpoint
 from gm_multimodal.training.data import ChainData
-from gm_multimodal.training.run import LAST, RELEASED, Recipe, fit
+from gm_multimodal.training.run import LAST, RELEASED, fit
 
 STEPS = 13  # two epochs of six batches and one; shorter runs are too short for an average of weights
 TRAINER = {
@@ -64,7 +65,7 @@ def test_a_training_writes_what_design_and_resuming_need(tmp_path, train, weight
     provenance = checkpoint.metadata["provenance"]
     assert provenance["steps"] == STEPS  # not a multiple of the validation interval
     assert provenance["data"] == "chains_small.parquet"
-    assert set(provenance["losses"]) == {f"validation/{name}" for name in (*module.product, "inverse_folding")}
+    assert set(provenance["losses"]) == {f"validation/{name}" for name in (*module.product, "inverse_folding", "loss")}
     assert checkpoint.config == config
     # What is released are the averaged weights, which fit leaves in the module; last.ckpt holds the running ones too.
     released = torch.cat([p.flatten() for p in checkpoint.network.parameters()])
@@ -113,7 +114,7 @@ def test_epochs_show_other_batches_and_all_ranks_equally_many(chains):
     loaders = []
     for rank in range(2):
         data = ChainData(chains("train"), chains("validation"), residues_per_batch=160, seed=0)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=2)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=2, accumulate_grad_batches=1)
         loaders.append(data.train_dataloader())
     shown = {}
     for epoch in range(3):
