@@ -110,9 +110,9 @@ def _provenance(config: FinetuneConfig, parent: Checkpoint, chains: Chains, repl
 
 def _say_what_came(provenance: dict[str, Any], last_step: int, config: FinetuneConfig) -> None:
     """Print the held-out losses before and after, and where the released weights are from."""
-    before, after = provenance["losses_before"], provenance["losses"]
-    if not after:
+    if not provenance["losses"]:
         return
+    before, after = provenance["losses_before"], provenance["losses"]
     print(f"\n{'held-out loss':<20}{'before':>9}{'after':>9}")
     for name, value in after.items():
         print(f"{name.removeprefix('validation/'):<20}{before[name]:9.3f}{value:9.3f}")

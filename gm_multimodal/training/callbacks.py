@@ -123,7 +123,7 @@ class ReleaseWriter(Callback):
 
     def __init__(self, path: Path, recipe: Recipe, averaged: AveragedWeights, best: BestValidation | None) -> None:
         self.path, self.recipe, self.averaged, self.best = path, recipe, averaged, best
-        self.seen = {"chains_seen": 0, "residues_seen": 0}
+        self.seen = {"epochs": 0, "chains_seen": 0, "residues_seen": 0}
         self.losses: Losses = {}
 
     def on_train_batch_end(
@@ -132,6 +132,7 @@ class ReleaseWriter(Callback):
         """Count what was trained on; the other processes are taken to see as much as this one."""
         assert isinstance(batch, ProteinBatch)
         present = batch.context.present
+        self.seen["epochs"] = trainer.current_epoch
         self.seen["chains_seen"] += trainer.world_size * len(present)
         self.seen["residues_seen"] += trainer.world_size * int(present.sum())
 
@@ -153,14 +154,14 @@ class ReleaseWriter(Callback):
         return {**self.seen, "losses": dict(self.losses)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the counts of the training that is resumed, which may be of a version that kept no losses."""
-        self.seen = {name: state_dict[name] for name in self.seen}
+        """Take up the counts of the training that is resumed, which may be of a version that kept fewer."""
+        self.seen |= {name: state_dict[name] for name in self.seen if name in state_dict}
         self.losses = state_dict.get("losses", {})
 
     def _write(self, trainer: lightning.Trainer) -> None:
         if not trainer.is_global_zero:
             return
-        reached = {"steps": trainer.global_step, "epochs": trainer.current_epoch, "processes": trainer.world_size}
+        reached = {"steps": trainer.global_step, "processes": trainer.world_size}
         before = {"losses_before": dict(self.best.before)} if self.best else {}
         losses = {**before, "losses": dict(self.losses)}
         provenance = {**self.recipe.provenance, **reached, **self.seen, **losses}

@@ -62,6 +62,7 @@ def fit(
     # The average leaves out the warm-up, and of a short run looks back over a tenth at most.
     steps = int(trainer["max_steps"])
     start = min(module.optimisation.warmup_steps, steps // 10)
+    validation_interval = int(trainer["val_check_interval"])
     averaged = AveragedWeights(decay=min(ema_decay, max(0.0, 1 - 10 / steps)), start=start)
     best = BestValidation(patience) if patience is not None and data.validation_chains is not None else None
     callbacks: list[Callback] = [
@@ -70,7 +71,7 @@ def fit(
         ReleaseWriter(released, recipe, averaged, best),
         LearningRateMonitor("step"),
         TQDMProgressBar(refresh_rate=20),
-        StateWriter(last, interval=200, validation_interval=int(trainer["val_check_interval"])),
+        StateWriter(last, interval=min(200, validation_interval), validation_interval=validation_interval),
     ]
     run = lightning.Trainer(
         **_in_batches(trainer, has_validation=data.validation_chains is not None),
