@@ -1,4 +1,4 @@
-"""`gm-multimodal finetune`: what it writes, prints and refuses, a kill without warning, and `design` with the result."""
+"""`gm-multimodal finetune`: what it writes, prints and refuses, a kill without warning, and designs of the result."""
 
 import json
 import subprocess
