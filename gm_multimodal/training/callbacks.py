@@ -206,6 +206,6 @@ class StateWriter(Checkpoint):
         if trainer.should_stop or step == trainer.max_steps or step % self.interval == 0:
             # Lightning moves a file from the temporary folder, which may lie on another disk: no atomic step.
             partial = self.path.with_name(self.path.name + TEMPORARY_SUFFIX)
-            trainer.save_checkpoint(partial)
+            trainer.save_checkpoint(partial, weights_only=False)
             if trainer.is_global_zero:
                 partial.replace(self.path)

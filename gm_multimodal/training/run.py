@@ -70,7 +70,7 @@ def fit(
         *([best] if best else []),
         ReleaseWriter(released, recipe, averaged, best),
         LearningRateMonitor("step"),
-        TQDMProgressBar(refresh_rate=20),
+        *([TQDMProgressBar(refresh_rate=20)] if trainer.get("enable_progress_bar", True) else []),
         StateWriter(last, interval=min(200, validation_interval), validation_interval=validation_interval),
     ]
     run = lightning.Trainer(

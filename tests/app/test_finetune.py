@@ -94,7 +94,7 @@ def test_a_checkpoint_of_another_version_is_warned_of(
     old = tmp_path / "old.safetensors"
     with safe_open(tiny_checkpoint, framework="pt") as file:
         save_file(load_file(tiny_checkpoint), old, file.metadata() | {"version": "0.0.1"})
-    assert main(arguments(tmp_path / "run", old, "trainer.max_steps=1")) == 0
+    assert main(arguments(tmp_path / "run", old, "trainer.max_steps=1", "+trainer.enable_progress_bar=false")) == 0
     assert "written by version 0.0.1" in capsys.readouterr().err
     assert provenance(tmp_path / "run")["parent"]["version"] == "0.0.1"
 
