@@ -16,5 +16,9 @@ class DatasetError(UserInputError):
     """A dataset that is missing, lacks a required column, or holds a row that cannot be read."""
 
 
+class EmptyDataset(DatasetError):
+    """A dataset that can be read, but none of whose rows passes the filters."""
+
+
 class IncompatibleProcess(TypeError):
     """A process that does not fit its path or its superposition partners, found before any step is taken."""

@@ -27,6 +27,9 @@ OPTIONS = {
     "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
     "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
     "optimisation trainer",
+    "finetune": "data checkpoint out seed trainable patience replay replay_share min_length max_length "
+    "max_gyration_ratio max_coil residues_per_batch self_conditioning ema_decay threads curriculum auxiliary "
+    "optimisation trainer",
     "doctor": "checkpoint device threads",
 }
 
@@ -75,14 +78,20 @@ def test_schema_and_file_have_the_same_keys(command):
     assert isinstance(checked(composed(command), schema, read_command(command)), schema)
 
 
+def parsed(module: str) -> ast.Module:
+    return ast.parse((CONFIGS.parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_key_is_read(command):
     module = COMMANDS[command].function.partition(":")[0]
-    main = CONFIGS.parent / f"{module.replace('.', '/')}.py"
+    nodes = list(ast.walk(parsed(module)))
+    # What it hands its configuration to, in the same folder.
+    used = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    helpers = [name for name in used if name.startswith("gm_multimodal.app.") and name.count(".") == 2]
     read = {
         node.attr
-        for file in main.parent.glob(f"{main.stem}*.py")  # a command may have parts, each named after it
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for node in [*nodes, *(node for name in helpers for node in ast.walk(parsed(name)))]
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "config"
     }
     for function in ast.walk(ast.parse(inspect.getsource(load(COMMANDS[command].schema)))):

@@ -1,18 +1,31 @@
 """The commands there are. A new one is a line here, `configs/<name>.yaml`, a schema and a function."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a command's schema and function are, as "module:name"; imported only when the command runs."""
+    """Where a command's schema and function are, as "module:name"; imported only when the command runs.
+
+    `settled` names options of other commands that this one cannot have, and says why.
+    """
 
     schema: str
     function: str
+    settled: Mapping[str, str] = field(default_factory=dict)
 
 
 COMMANDS = {
     "design": Entry("gm_multimodal.app.schemas.design:DesignConfig", "gm_multimodal.app.design:design"),
     "train": Entry("gm_multimodal.app.schemas.train:TrainConfig", "gm_multimodal.app.train:train"),
+    "finetune": Entry(
+        "gm_multimodal.app.schemas.finetune:FinetuneConfig",
+        "gm_multimodal.app.finetune:finetune",
+        settled={
+            "network": "the network is that of the checkpoint; another one is trained from scratch by `train`",
+            "product": "paths, clocks and weights are those of the checkpoint; others are trained by `train`",
+        },
+    ),
     "doctor": Entry("gm_multimodal.app.schemas.doctor:DoctorConfig", "gm_multimodal.app.doctor:doctor"),
 }

@@ -46,7 +46,7 @@ def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
     """
     offered, schema = read_command(command), load(entry.schema)
     flags, overrides = split_arguments(arguments)
-    check_names(overrides, offered)
+    check_names(overrides, offered, entry.settled)
     codes = [0]
     launcher = os.getpid()
     typed = sys.argv

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gm_multimodal.app.options import Command
 from gm_multimodal.errors import UserInputError
@@ -43,12 +43,13 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return flags, overrides
 
 
-def check_names(overrides: Iterable[str], command: Command) -> None:
+def check_names(overrides: Iterable[str], command: Command, settled: Mapping[str, str]) -> None:
     """Refuse overrides that are not name=value, and names whose first part is none of the command's.
 
     Args:
         overrides: what the user typed, flags apart.
         command: what the command offers.
+        settled: what it does not, and why.
 
     Raises:
         UserInputError: Naming the nearest known name.
@@ -59,6 +60,8 @@ def check_names(overrides: Iterable[str], command: Command) -> None:
         if match is None and not override.startswith("~"):
             raise UserInputError(f"{override!r} is not an option: write NAME=VALUE without blanks around the sign.")
         key = match["key"] if match else override.removeprefix("~")
+        if _root(key) in settled:
+            raise UserInputError(f"{key} cannot be given to {command.name}: {settled[_root(key)]}.")
         if _root(key) not in roots:
             raise UserInputError(unknown_name(key, command))
 

@@ -1,7 +1,7 @@
 """The equivariant trunk over sites that carry a frame and a type."""
 
 from collections.abc import Mapping
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -134,6 +134,9 @@ class ResidueTrunk(nn.Module):
         types: number of types that data can take; the mask is `types`.
         components: of the mixture that describes rotations.
     """
+
+    HEADS: ClassVar = ("move_norm", "move", "head_norm", "log_scale", "components", "types_head")
+    """Names of the parts that turn features of sites into frames and types."""
 
     def __init__(
         self,

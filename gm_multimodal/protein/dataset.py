@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gm_multimodal.errors import DatasetError, UserInputError
+from gm_multimodal.errors import DatasetError, EmptyDataset, UserInputError
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
 from gm_multimodal.protein.residues import encode
 
@@ -58,6 +58,16 @@ class Chains:
             [self.coordinates[i] for i in indices],
             [self.tokens[i] for i in indices],
             self.clusters[np.asarray(indices, dtype=np.int64)],
+        )
+
+    def followed_by(self, other: "Chains") -> "Chains":
+        """Return these chains and then those of another dataset, whose codes of clusters mean something else."""
+        codes = other.clusters + (self.clusters.max() - other.clusters.min() + 1)
+        return Chains(
+            [*self.ids, *other.ids],
+            [*self.coordinates, *other.coordinates],
+            [*self.tokens, *other.tokens],
+            np.concatenate([self.clusters, codes]),
         )
 
 
@@ -111,7 +121,8 @@ def read_chains(
             it and otherwise by P-SEA, which finds about 0.15 more coil; None keeps all.
 
     Raises:
-        DatasetError: Nothing can be read, a column is missing, a row is malformed, or no row passes the filters.
+        DatasetError: Nothing can be read, a column is missing, or a row is malformed.
+        EmptyDataset: No row passes the filters.
     """
     keep = _Filter(split, min_length, max_length, max_gyration_ratio, max_coil)
     refused: Counter[str] = Counter()
@@ -132,7 +143,7 @@ def read_chains(
             clusters.append(row["cluster30"])
     if not ids:
         reasons = "; ".join(f"{count} {reason}" for reason, count in refused.items()) or "it has no rows"
-        raise DatasetError(f"no chain of {path} can be used: {reasons}")
+        raise EmptyDataset(f"no chain of {path} can be used: {reasons}")
     return Chains(ids, coordinates, tokens, np.array(clusters, dtype=np.int64))
 
 

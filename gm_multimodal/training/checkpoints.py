@@ -111,7 +111,18 @@ def save_checkpoint(
     metadata = {"version": __version__, "config": json.dumps(config), "provenance": json.dumps(provenance)}
     data = save({name: tensor.detach().cpu().to(torch.bfloat16) for name, tensor in weights.items()}, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, data)
+    write_atomically(path, _in_order(data))
+
+
+def _in_order(data: bytes) -> bytes:
+    """Sort the header of a file of safetensors, which writes its metadata in random order: equal content, equal bytes.
+
+    The file is the length of the header (8 bytes), the header (JSON, padded with blanks) and the weights.
+    """
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[start:]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.Tensor]]:

@@ -6,7 +6,7 @@ from typing import final
 import lightning
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from gm_multimodal.protein.batch import LengthBuckets, ProteinBatch, collate
+from gm_multimodal.protein.batch import Batches, LengthBuckets, ProteinBatch, Replay, Share, collate
 from gm_multimodal.protein.dataset import Chains
 
 
@@ -29,9 +29,9 @@ class _Epochs(Sampler[list[int]]):
     longer epoch are left out, a few of a shorter one repeated.
     """
 
-    def __init__(self, buckets: LengthBuckets) -> None:
-        self.buckets = buckets
-        self.length = len(buckets.epoch(0))
+    def __init__(self, batches: Batches, share: Share) -> None:
+        self.batches, self.share = batches, share
+        self.length = len(share.of(batches.epoch(0)))
         self.number = self.position = 0
 
     def set_epoch(self, number: int) -> None:
@@ -43,7 +43,7 @@ class _Epochs(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         # A generator, because a resuming trainer makes the iterator first and sets the epoch afterwards.
-        batches = self.buckets.epoch(self.number)
+        batches = self.share.of(self.batches.epoch(self.number))
         while self.position < self.length:
             self.position += 1
             yield batches[(self.position - 1) % len(batches)]
@@ -74,26 +74,46 @@ class ChainData(lightning.LightningDataModule):
 
     Args:
         train: chains to train on.
-        validation: chains of other clusters.
+        validation: chains of other clusters; none where a dataset is too small to be split.
         residues_per_batch: residues of a batch on each process, padding included.
         seed: determines the batches of every epoch.
+        replay: chains of another dataset that are mixed into the training.
+        replay_share: share of batches that are of `replay`.
     """
 
-    def __init__(self, train: Chains, validation: Chains, residues_per_batch: int, seed: int) -> None:
+    def __init__(
+        self,
+        train: Chains,
+        validation: Chains | None,
+        residues_per_batch: int,
+        seed: int,
+        *,
+        replay: Chains | None = None,
+        replay_share: float = 0.0,
+    ) -> None:
         super().__init__()
         self.train_chains, self.validation_chains = train, validation
         self.residues_per_batch, self.seed = residues_per_batch, seed
+        self.replay, self.replay_share = replay, replay_share
 
     def train_dataloader(self) -> DataLoader[ProteinBatch]:
         """Return the batches of the running epoch."""
-        return _ResumableLoader(_Rows(self.train_chains), _Epochs(self._buckets(self.train_chains)))
+        assert self.trainer is not None
+        share = Share(self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches)
+        own = self._buckets(self.train_chains)
+        if self.replay is None:
+            return _ResumableLoader(_Rows(self.train_chains), _Epochs(own, share))
+        mixed = Replay(own, self._buckets(self.replay), self.replay_share)
+        return _ResumableLoader(_Rows(self.train_chains.followed_by(self.replay)), _Epochs(mixed, share))
 
-    def val_dataloader(self) -> DataLoader[ProteinBatch]:
+    def val_dataloader(self) -> DataLoader[ProteinBatch] | list[DataLoader[ProteinBatch]]:
         """Return the validation batches, the same in every epoch."""
         chains = self.validation_chains
-        return DataLoader(_Rows(chains), batch_size=None, sampler=self._buckets(chains).epoch(0))
+        if chains is None:
+            return []
+        assert self.trainer is not None
+        share = Share(self.trainer.global_rank, self.trainer.world_size)
+        return DataLoader(_Rows(chains), batch_size=None, sampler=share.of(self._buckets(chains).epoch(0)))
 
     def _buckets(self, chains: Chains) -> LengthBuckets:
-        assert self.trainer is not None
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        return LengthBuckets(chains.lengths, chains.clusters, self.residues_per_batch, self.seed, rank, world)
+        return LengthBuckets(chains.lengths, chains.clusters, self.residues_per_batch, self.seed)

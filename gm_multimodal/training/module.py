@@ -15,8 +15,11 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import Matching, matching_loss
 from gm_multimodal.product import Factor, Known, State
 from gm_multimodal.protein.auxiliary import BackboneLosses
-from gm_multimodal.protein.batch import ProteinBatch
+from gm_multimodal.protein.batch import ProteinBatch, Share
 from gm_multimodal.protein.tasks import Curriculum, on_curve
+
+HELD_OUT_LOSS = "validation/loss"
+"""The name under which validation logs the weighted sum of the factors' losses."""
 
 _VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
@@ -57,7 +60,7 @@ class DesignModule(lightning.LightningModule):
         auxiliary: losses on the predicted backbone.
         optimisation: optimiser and schedule.
         self_conditioning: share of steps that feed back a first prediction.
-        seed: with step and rank, determines every draw.
+        seed: with the step and the place of a batch within it, determines every draw.
     """
 
     def __init__(
@@ -74,12 +77,18 @@ class DesignModule(lightning.LightningModule):
         self.network, self.product = network, product
         self.curriculum, self.auxiliary, self.optimisation = curriculum, auxiliary, optimisation
         self.self_conditioning, self.seed = self_conditioning, seed
+        self.share = Share()
+
+    def setup(self, stage: str) -> None:
+        """Ask the trainer how the batches of a step are shared out."""
+        trainer = self.trainer
+        self.share = Share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)
 
     def training_step(self, batch: ProteinBatch, number: int) -> Tensor:
-        """Return the loss of one batch."""
-        noise = self._noise(self.global_step, self.global_rank)
+        """Return the loss of one batch; the trainer averages over the batches of a step, wherever they are computed."""
+        noise = self._noise(self.global_step, self.share.place(number % self.share.accumulated))
         known, times = self.curriculum.draw(batch, self.product, noise)
-        # The same on every rank, so that ranks do not wait for the one with two calls.
+        # The same for all batches of a step, so that ranks do not wait for the one with two calls.
         feeds_back = float(self._noise(self.global_step, -1).uniform((1,))) < self.self_conditioning
         matching = self._match(known, times, batch, noise, feeds_back)
         auxiliary, parts = self.auxiliary(matching, known)
@@ -91,7 +100,7 @@ class DesignModule(lightning.LightningModule):
 
     def validation_step(self, batch: ProteinBatch, number: int) -> None:
         """Log the loss of every factor on the sampling curve, and of inverse folding, with the same draws each time."""
-        rows = len(batch.context.present)
+        rows, number = len(batch.context.present), self.share.place(number)
         parts: dict[str, list[Tensor]] = {}
         for k, s in enumerate(_VALIDATION_TIMES):
             noise = self._noise(number, k)
@@ -102,8 +111,10 @@ class DesignModule(lightning.LightningModule):
         start = torch.zeros(rows, device=self.device)
         known, times = on_curve(batch, self.product, start, given=("translations", "rotations"))
         inverse = self._match(known, times, batch, self._noise(number, -2), feeds_back=False)
-        losses = {f"validation/{name}": torch.stack(values).mean() for name, values in parts.items()}
+        means = {name: torch.stack(values).mean() for name, values in parts.items()}
+        losses = {f"validation/{name}": mean for name, mean in means.items()}
         losses["validation/inverse_folding"] = inverse.parts["sequence"]
+        losses[HELD_OUT_LOSS] = torch.stack([self.product[name].weight * mean for name, mean in means.items()]).sum()
         self.log_dict(losses, batch_size=rows, sync_dist=True)
 
     def configure_optimizers(self) -> Any:

@@ -1,25 +1,18 @@
-"""One training run: trainer, callbacks, what is written, and resuming."""
+"""One training run: trainer, callbacks and resuming."""
 
 import difflib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import (
-    Callback,
-    Checkpoint,
-    EMAWeightAveraging,
-    LearningRateMonitor,
-    TQDMProgressBar,
-)
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.batch import ProteinBatch
-from gm_multimodal.training.checkpoints import save_checkpoint
+from gm_multimodal.training.callbacks import AveragedWeights, BestValidation, Recipe, ReleaseWriter, StateWriter
 from gm_multimodal.training.data import ChainData
 from gm_multimodal.training.module import DesignModule
 
@@ -36,91 +29,14 @@ _SETTLED: Mapping[str, Any] = {
 }
 
 
-@final
-@dataclass(frozen=True)
-class Recipe:
-    """What the released checkpoint must say of itself.
-
-    Attributes:
-        config: complete configuration, nodes `network` and `product`.
-        provenance: what is known before training: data, filters, length_range, seed.
-    """
-
-    config: Mapping[str, Any]
-    provenance: Mapping[str, Any]
-
-
-@final
-class ReleaseWriter(Callback):
-    """Writes the averaged weights with their provenance after every validation and at the end.
-
-    Must stand before the averaging callback, which has put the averaged weights into the module for the validation and
-    takes them out again at its end. At the end of the training it leaves them in the module.
-    """
-
-    def __init__(self, path: Path, recipe: Recipe) -> None:
-        self.path, self.recipe = path, recipe
-        self.seen = {"chains_seen": 0, "residues_seen": 0}
-        self._written_step: int | None = None
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Count what was trained on; the other processes are taken to see as much as this one."""
-        assert isinstance(batch, ProteinBatch)
-        present = batch.context.present
-        self.seen["chains_seen"] += trainer.world_size * len(present)
-        self.seen["residues_seen"] += trainer.world_size * int(present.sum())
-
-    def state_dict(self) -> dict[str, int]:
-        """Return the counts, which a resumed training goes on from."""
-        return dict(self.seen)
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Take up the counts of the training that is resumed."""
-        self.seen = dict(state_dict)
-
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the checkpoint on the first process."""
-        self._write(trainer, pl_module)
-
-    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the checkpoint of the last step, unless that step was validated."""
-        self._write(trainer, pl_module)
-
-    def _write(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        assert isinstance(pl_module, DesignModule)
-        if self._written_step == trainer.global_step or not trainer.is_global_zero:
-            return
-        self._written_step = trainer.global_step
-        losses = {name: float(value) for name, value in trainer.callback_metrics.items() if "validation/" in name}
-        reached = {"steps": trainer.global_step, "epochs": trainer.current_epoch, "processes": trainer.world_size}
-        provenance = {**self.recipe.provenance, **reached, **self.seen, "losses": losses}
-        save_checkpoint(self.path, pl_module.network.state_dict(), self.recipe.config, provenance)
-
-
-@final
-class StateWriter(Checkpoint):
-    """Writes what resuming needs, every `interval` steps and at the last one.
-
-    The trainer calls it after all other callbacks, so that the averaged weights are those of the same step.
-    """
-
-    def __init__(self, path: Path, interval: int) -> None:
-        self.path, self.interval = path, interval
-        self._written_step: int | None = None
-
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Write the state on the steps that are due; all processes take part."""
-        step = trainer.global_step
-        is_last = trainer.should_stop or step == trainer.max_steps
-        if step != self._written_step and (is_last or step % self.interval == 0):
-            trainer.save_checkpoint(self.path)
-            self._written_step = step
-
-
 def fit(
-    module: DesignModule, data: ChainData, recipe: Recipe, out: Path, trainer: Mapping[str, Any], ema_decay: float
+    module: DesignModule,
+    data: ChainData,
+    recipe: Recipe,
+    out: Path,
+    trainer: Mapping[str, Any],
+    ema_decay: float,
+    patience: int | None = None,
 ) -> Path:
     """Train, continuing from `last.ckpt` where the folder holds one.
 
@@ -131,6 +47,9 @@ def fit(
         out: folder of the run.
         trainer: arguments of `lightning.Trainer`.
         ema_decay: decay per step of the averaged weights, less in short runs.
+        patience: None releases the weights of the last step. A number releases those of the best validation, stops
+            after that many without a better one, and measures the held-out losses before the first step too. Without
+            validation chains it has no effect.
 
     Returns:
         The released checkpoint, `model.safetensors`; `last.ckpt` holds what resuming needs, `logs` the losses.
@@ -139,27 +58,46 @@ def fit(
         UserInputError: an argument that the trainer does not have, or that is set here.
     """
     _check_arguments(trainer)
-    released = out / RELEASED
+    released, last = out / RELEASED, out / LAST
     # The average leaves out the warm-up, and of a short run looks back over a tenth at most.
     steps = int(trainer["max_steps"])
     start = min(module.optimisation.warmup_steps, steps // 10)
+    validation_interval = int(trainer["val_check_interval"])
+    averaged = AveragedWeights(decay=min(ema_decay, max(0.0, 1 - 10 / steps)), start=start)
+    best = BestValidation(patience) if patience is not None and data.validation_chains is not None else None
     callbacks: list[Callback] = [
-        ReleaseWriter(released, recipe),
-        EMAWeightAveraging(decay=min(ema_decay, max(0.0, 1 - 10 / steps)), update_starting_at_step=start),
+        averaged,
+        *([best] if best else []),
+        ReleaseWriter(released, recipe, averaged, best),
         LearningRateMonitor("step"),
-        TQDMProgressBar(refresh_rate=20),
-        StateWriter(out / LAST, interval=200),
+        *([TQDMProgressBar(refresh_rate=20)] if trainer.get("enable_progress_bar", True) else []),
+        StateWriter(last, interval=min(200, validation_interval), validation_interval=validation_interval),
     ]
     run = lightning.Trainer(
-        **trainer,
+        **_in_batches(trainer, has_validation=data.validation_chains is not None),
         **_SETTLED,
         callbacks=callbacks,
         logger=CSVLogger(out, name="logs"),  # a folder per start: a resumed run must not delete the log before it
         default_root_dir=out,
     )
-    last = out / LAST
+    if best is not None and not last.is_file():
+        best.before = dict(run.validate(module, data, verbose=False)[0])
     run.fit(module, data, ckpt_path=last if last.is_file() else None)
     return released
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that speaks for all processes of a training."""
+    return getattr(rank_zero_only, "rank", 0) in (None, 0)
+
+
+def _in_batches(trainer: Mapping[str, Any], has_validation: bool) -> dict[str, Any]:
+    """Return the trainer's arguments as it reads them: it counts validations in batches, we in steps."""
+    arguments = dict(trainer)
+    arguments["val_check_interval"] *= arguments.get("accumulate_grad_batches", 1)
+    if not has_validation:
+        arguments["limit_val_batches"] = 0
+    return arguments
 
 
 def _check_arguments(trainer: Mapping[str, Any]) -> None:
@@ -177,3 +115,7 @@ def _check_arguments(trainer: Mapping[str, Any]) -> None:
             f"trainer.max_steps={trainer.get('max_steps')}: the learning rate falls towards the last step, "
             "so give the number of steps (trainer.max_time may stop earlier)."
         )
+    for name, default in {"val_check_interval": None, "accumulate_grad_batches": 1}.items():
+        value = trainer.get(name, default)
+        if not isinstance(value, int) or value < 1:
+            raise UserInputError(f"trainer.{name}={value}: give a whole number from 1 on.")

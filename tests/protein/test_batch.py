@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gm_multimodal.protein.backbone import backbone_from_frames
-from gm_multimodal.protein.batch import LengthBuckets, collate, single_chain
+from gm_multimodal.protein.batch import LengthBuckets, Replay, Share, collate, single_chain
 from gm_multimodal.protein.dataset import read_chains
 
 
@@ -51,9 +51,9 @@ def test_one_chain_is_numbered_from_zero():
     assert context.chain.tolist() == [[0, 0, 0]] * 2
 
 
-def buckets(world: int = 1, rank: int = 0, residues: int = 300, seed: int = 0) -> LengthBuckets:
+def buckets(residues: int = 300, seed: int = 0) -> LengthBuckets:
     rng = np.random.default_rng(1)
-    return LengthBuckets(rng.integers(40, 129, 200), rng.integers(0, 60, 200), residues, seed, rank, world)
+    return LengthBuckets(rng.integers(40, 129, 200), rng.integers(0, 60, 200), residues, seed)
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 7])
@@ -92,18 +92,44 @@ def test_chains_of_a_batch_have_similar_lengths():
     assert filled / area > 0.9
 
 
-@pytest.mark.parametrize("world", [2, 3, 7])
-def test_ranks_take_equally_many_batches_and_together_all_of_them(world):
-    shares = [buckets(world, rank).epoch(2) for rank in range(world)]
-    assert len({len(share) for share in shares}) == 1
+@pytest.mark.parametrize(("processes", "accumulated"), [(2, 1), (3, 1), (7, 1), (2, 3)])
+def test_processes_take_equally_many_batches_and_together_all_of_them(processes, accumulated):
     whole = buckets().epoch(2)
+    shares = [Share(rank, processes, accumulated).of(whole) for rank in range(processes)]
+    assert len({len(share) for share in shares}) == 1
+    assert len(shares[0]) % accumulated == 0
     assert {tuple(batch) for share in shares for batch in share} == {tuple(batch) for batch in whole}
-    assert sum(map(len, shares)) - len(whole) < world  # the fewest repeats that make them equal
+    # the fewest repeats that make whole steps
+    assert sum(map(len, shares)) - len(whole) < processes * accumulated
 
 
-def test_more_ranks_than_batches_repeat_batches():
-    shares = [LengthBuckets(np.array([50]), np.array([0]), 100, 0, rank, 3).epoch(0) for rank in range(3)]
-    assert shares == [[[0]]] * 3
+@pytest.mark.parametrize("number", [1, 5, 17])
+@pytest.mark.parametrize(("processes", "accumulated"), [(6, 1), (3, 2), (2, 3)])
+def test_a_step_sees_the_same_batches_however_many_processes_share_it(number, processes, accumulated):
+    batches = [[i] for i in range(number)]
+    alone = Share(accumulated=6).of(batches)
+    shares = [Share(rank, processes, accumulated) for rank in range(processes)]
+    together = {share.place(k): batch for share in shares for k, batch in enumerate(share.of(batches))}
+    assert [together[place] for place in sorted(together)] == alone
+    # Places within a step are numbers 0 to 5, the keys of the noise.
+    assert sorted(share.place(k % accumulated) for share in shares for k in range(accumulated)) == list(range(6))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_replay_takes_its_share_of_the_batches(share):
+    """300 epochs of 20 batches: a standard error of at most 0.0065."""
+    own = buckets()
+    other = LengthBuckets(np.full(30, 50), np.arange(30), 300, seed=0)
+    epochs = [Replay(own, other, share).epoch(number) for number in range(300)]
+    is_other = [[min(batch) >= len(own.lengths) for batch in batches] for batches in epochs]
+    assert np.mean([drawn for batches in is_other for drawn in batches]) == pytest.approx(share, abs=0.025)
+    for number, batches in enumerate(epochs):
+        assert len(batches) == len(own.epoch(number))
+        for batch, mine, drawn in zip(batches, own.epoch(number), is_other[number], strict=True):
+            assert drawn or batch == mine
+            assert not drawn or max(batch) < len(own.lengths) + 30
+    assert Replay(own, other, share).epoch(7) == epochs[7]
+    assert {i for batches in epochs for batch in batches for i in batch} > set(range(200, 230))
 
 
 def test_epochs_and_seeds_differ_and_repeat():

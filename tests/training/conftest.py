@@ -13,7 +13,10 @@ from gm_multimodal.protein.auxiliary import BackboneLosses
 from gm_multimodal.protein.dataset import Chains, read_chains
 from gm_multimodal.protein.tasks import Curriculum
 from gm_multimodal.training.build import build_network, build_product
+from gm_multimodal.training.callbacks import Recipe
+from gm_multimodal.training.data import ChainData
 from gm_multimodal.training.module import DesignModule, Optimisation
+from gm_multimodal.training.run import RELEASED, fit
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PARTS = {"translations": "condot", "rotations": "geodesic", "sequence": "masking"}
@@ -21,6 +24,19 @@ PARTS = {"translations": "condot", "rotations": "geodesic", "sequence": "masking
 
 def read(name: str) -> dict[str, Any]:
     return yaml.safe_load((CONFIGS / name).read_text())
+
+
+STEPS = 13  # two epochs of six batches and one; shorter runs are too short for an average of weights
+TRAINER = {
+    "max_steps": STEPS,
+    "accelerator": "cpu",
+    "devices": 1,
+    "val_check_interval": 4,
+    "limit_val_batches": 1,
+    "log_every_n_steps": 1,
+    "gradient_clip_val": 2.0,
+    "enable_progress_bar": True,
+}
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +73,45 @@ def make_module(config) -> Callable[..., DesignModule]:
             )
 
     return make
+
+
+@pytest.fixture
+def train(make_module, chains, config):
+    """Trains into a folder; gives the module and the (step, sum of the coordinates) of every batch."""
+
+    def run(
+        out: Path,
+        stop_after: int | None = None,
+        patience: int | None = None,
+        prepare: Callable[[DesignModule], None] = lambda module: None,
+        validates: bool = True,
+        **trainer: Any,
+    ):
+        module, seen = make_module(), []
+        prepare(module)
+        draw = module.curriculum.draw
+
+        class Watched:
+            def draw(self, batch, product, noise):
+                seen.append((module.global_step, batch.state["translations"].sum().item()))
+                if len(seen) == stop_after:
+                    module.trainer.should_stop = True  # what `max_time` does
+                return draw(batch, product, noise)
+
+        module.curriculum = Watched()
+        validation = chains("validation") if validates else None
+        data = ChainData(chains("train"), validation, residues_per_batch=300, seed=0)
+        recipe = Recipe(config, {"length_range": [40, 80], "data": "chains_small.parquet"})
+        released = fit(module, data, recipe, out, TRAINER | trainer, ema_decay=0.9, patience=patience)
+        assert released == out / RELEASED
+        return module, seen
+
+    return run
+
+
+@pytest.fixture
+def weights():
+    def read(module) -> torch.Tensor:
+        return torch.cat([p.detach().flatten() for p in module.network.parameters()])
+
+    return read

@@ -73,6 +73,13 @@ def test_the_digest_names_the_bytes(saved, tmp_path, config, network):
     assert load_checkpoint(other).digest != first
 
 
+def test_equal_content_is_equal_bytes(saved, tmp_path, config, network):
+    for number in range(5):
+        again = tmp_path / f"{number}.safetensors"
+        save_checkpoint(again, network.state_dict(), config, PROVENANCE)
+        assert again.read_bytes() == saved.read_bytes()
+
+
 def test_writing_leaves_nothing_beside_the_file(saved, config, network):
     save_checkpoint(saved, network.state_dict(), config, PROVENANCE)
     assert [file.name for file in saved.parent.iterdir()] == [saved.name]

@@ -1,6 +1,5 @@
 """A real training of a few steps on real chains: what it writes, and that stopping and resuming leaves no trace."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -9,51 +8,8 @@ import torch
 
 from gm_multimodal.training.checkpoints import load_checkpoint
 from gm_multimodal.training.data import ChainData
-from gm_multimodal.training.run import LAST, RELEASED, Recipe, fit
-
-STEPS = 13  # two epochs of six batches and one; shorter runs are too short for an average of weights
-TRAINER = {
-    "max_steps": STEPS,
-    "accelerator": "cpu",
-    "devices": 1,
-    "val_check_interval": 4,
-    "limit_val_batches": 1,
-    "log_every_n_steps": 1,
-    "gradient_clip_val": 2.0,
-    "enable_progress_bar": True,
-}
-
-
-@pytest.fixture
-def train(make_module, chains, config):
-    """Trains into a folder; gives the module and the (step, residues of each row) of every batch."""
-
-    def run(out: Path, stop_after: int | None = None, **trainer):
-        module, seen = make_module(), []
-        draw = module.curriculum.draw
-
-        class Watched:
-            def draw(self, batch, product, noise):
-                seen.append((module.global_step, batch.state["translations"].sum().item()))
-                if len(seen) == stop_after:
-                    module.trainer.should_stop = True  # what `max_time` does
-                return draw(batch, product, noise)
-
-        module.curriculum = Watched()
-        data = ChainData(chains("train"), chains("validation"), residues_per_batch=300, seed=0)
-        recipe = Recipe(config, {"length_range": [40, 80], "data": "chains_small.parquet"})
-        assert fit(module, data, recipe, out, TRAINER | trainer, ema_decay=0.9) == out / RELEASED
-        return module, seen
-
-    return run
-
-
-@pytest.fixture
-def weights():
-    def read(module) -> torch.Tensor:
-        return torch.cat([p.detach().flatten() for p in module.network.parameters()])
-
-    return read
+from gm_multimodal.training.run import LAST, RELEASED
+from tests.training.conftest import STEPS, TRAINER
 
 
 def test_a_training_writes_what_design_and_resuming_need(tmp_path, train, weights, config, make_module):
@@ -64,7 +20,7 @@ def test_a_training_writes_what_design_and_resuming_need(tmp_path, train, weight
     provenance = checkpoint.metadata["provenance"]
     assert provenance["steps"] == STEPS  # not a multiple of the validation interval
     assert provenance["data"] == "chains_small.parquet"
-    assert set(provenance["losses"]) == {f"validation/{name}" for name in (*module.product, "inverse_folding")}
+    assert set(provenance["losses"]) == {f"validation/{name}" for name in (*module.product, "inverse_folding", "loss")}
     assert checkpoint.config == config
     # What is released are the averaged weights, which fit leaves in the module; last.ckpt holds the running ones too.
     released = torch.cat([p.flatten() for p in checkpoint.network.parameters()])
@@ -104,16 +60,32 @@ def test_stopping_and_resuming_leaves_no_trace(tmp_path, train, weights, stop):
 def test_a_finished_training_is_not_repeated(tmp_path, train):
     train(tmp_path)
     before = (tmp_path / LAST).read_bytes()
+    released = (tmp_path / RELEASED).read_bytes()
     _, seen = train(tmp_path)
     assert seen == []
     assert (tmp_path / LAST).read_bytes() == before
+    assert (tmp_path / RELEASED).read_bytes() == released
+
+
+@pytest.mark.parametrize("stop", [4, 7], ids=["between two steps", "within a step"])
+def test_an_accumulating_training_resumes_after_a_whole_step(tmp_path, train, weights, stop):
+    accumulating = {"accumulate_grad_batches": 2, "max_steps": 5, "val_check_interval": 3}
+    whole, batches = train(tmp_path / "whole", **accumulating)
+    assert [step for step, _ in batches] == [k // 2 for k in range(10)]
+    _, first = train(tmp_path / "parts", stop_after=stop, **accumulating)
+    assert len(first) == stop + stop % 2
+    resumed, second = train(tmp_path / "parts", **accumulating)
+    assert first + second == batches
+    assert torch.equal(weights(resumed), weights(whole))
+    (log,) = (tmp_path / "whole").rglob("metrics.csv")
+    assert pd.read_csv(log)["validation/loss"].notna().sum() == 1  # validations are counted in steps
 
 
 def test_epochs_show_other_batches_and_all_ranks_equally_many(chains):
     loaders = []
     for rank in range(2):
         data = ChainData(chains("train"), chains("validation"), residues_per_batch=160, seed=0)
-        data.trainer = SimpleNamespace(global_rank=rank, world_size=2)
+        data.trainer = SimpleNamespace(global_rank=rank, world_size=2, accumulate_grad_batches=1)
         loaders.append(data.train_dataloader())
     shown = {}
     for epoch in range(3):

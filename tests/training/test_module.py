@@ -81,7 +81,7 @@ def test_validation_is_the_same_each_time_and_names_every_factor(make_module, ba
     module = make_module().eval()
     module.validation_step(batch, 0)
     first = dict(logged)
-    assert set(first) == {f"validation/{name}" for name in (*module.product, "inverse_folding")}
+    assert set(first) == {f"validation/{name}" for name in (*module.product, "inverse_folding", "loss")}
     assert all(value > 0 for value in first.values())
     module.validation_step(batch, 0)
     assert first == logged

@@ -3,47 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gm_multimodal.app.schemas.checks import above, at_least, check_filled, check_threads, literal
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.app.schemas.training import TrainingConfig
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """One training run.
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(TrainingConfig):
+    """One training from scratch.
 
     Raises:
         UserInputError: A value lies outside its bounds.
     """
 
-    seed: int
-    min_length: int
-    max_length: int
-    max_gyration_ratio: float | None
-    max_coil: float | None
-    residues_per_batch: int
-    self_conditioning: float
-    ema_decay: float
-    threads: int | str
     network: dict[str, Any]
     product: dict[str, dict[str, Any]]
-    curriculum: dict[str, Any]
-    auxiliary: dict[str, Any]
-    optimisation: dict[str, Any]
-    trainer: dict[str, Any]
-    data: str = literal()
-    out: str = literal()
-
-    def __post_init__(self) -> None:
-        at_least("seed", self.seed, 0)
-        at_least("min_length", self.min_length, 4)
-        at_least("max_length", self.max_length, self.min_length, "it is the upper end of the range")
-        at_least("residues_per_batch", self.residues_per_batch, 1)
-        for key, value in {"max_gyration_ratio": self.max_gyration_ratio, "max_coil": self.max_coil}.items():
-            if value is not None:
-                above(key, value, 0)
-        for key, share in {"self_conditioning": self.self_conditioning, "ema_decay": self.ema_decay}.items():
-            if not 0 <= share <= 1:
-                raise UserInputError(f"{key}={share} is not a share: give a number between 0 and 1.")
-        check_threads(self.threads)
-        check_filled("data", self.data)
-        check_filled("out", self.out)

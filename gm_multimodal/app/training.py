@@ -1,0 +1,112 @@
+"""What all commands that train do: read chains, build the loss around a network, keep the record of the run."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import nn
+
+from gm_multimodal.app.devices import set_threads
+from gm_multimodal.app.differences import refuse_differences
+from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.schemas.training import TrainingConfig
+from gm_multimodal.product import Factor
+from gm_multimodal.protein.dataset import Chains, read_chains
+from gm_multimodal.protein.output import write_atomically
+from gm_multimodal.training.build import build
+from gm_multimodal.training.module import DesignModule
+from gm_multimodal.training.run import is_first_process
+
+_MAY_DIFFER = ("trainer", "optimisation", "auxiliary", "threads", "data")  # how long and how to train, not what
+
+
+def set_training_threads(threads: int | str) -> None:
+    """Let every process of a training use that many CPU threads; by default several share the cores between them."""
+    if isinstance(threads, int):
+        # Lightning divides the cores by the processes unless this says otherwise.
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    set_threads(threads)
+
+
+def read_split(config: TrainingConfig, split: str, data: str | None = None) -> Chains:
+    """Return the chains of one split, of `config.data` or of another dataset, that pass the filters."""
+    return read_chains(
+        data or config.data,
+        split=split,
+        min_length=config.min_length,
+        max_length=config.max_length,
+        max_gyration_ratio=config.max_gyration_ratio,
+        max_coil=config.max_coil,
+    )
+
+
+def build_module(config: TrainingConfig, network: nn.Module, product: Mapping[str, Factor]) -> DesignModule:
+    """Return the network under its loss."""
+    return DesignModule(
+        network=network,
+        product=product,
+        curriculum=build(config.curriculum),
+        auxiliary=build(config.auxiliary),
+        optimisation=build(config.optimisation),
+        self_conditioning=config.self_conditioning,
+        seed=config.seed,
+    )
+
+
+def keep_record(config: TrainingConfig, *may_differ: str, **more: str) -> Path:
+    """Write config.yaml, refusing to continue another training, and return the folder of the run.
+
+    Call it when everything else is known to work: a command that could not start must not stand in the way of the
+    mended one.
+
+    Args:
+        config: the run.
+        may_differ: keys that a continued run may change, beside those of the length and manner of training.
+        more: what else a continued run must have in common with this one.
+    """
+    out, record = Path(config.out), dataclasses.asdict(config) | more
+    del record["out"]
+    file = out / "config.yaml"
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        if file.is_file():
+            old = yaml.safe_load(file.read_text(encoding="utf-8"))
+            refuse_differences(out, old, record, may_differ=(*_MAY_DIFFER, *may_differ))
+        write_atomically(file, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+    return out
+
+
+def provenance_of(config: TrainingConfig, chains: Chains) -> dict[str, Any]:
+    """Return what the released checkpoint says of its data and settings."""
+    settings = dataclasses.asdict(config)
+    kept = ("seed", "max_gyration_ratio", "max_coil", "residues_per_batch", "curriculum", "auxiliary", "optimisation")
+    return {"data": Path(config.data).name, **_count(chains), **{name: settings[name] for name in kept}}
+
+
+def _count(chains: Chains) -> dict[str, Any]:
+    return {
+        "chains": len(chains),
+        "clusters": len(set(chains.clusters.tolist())),
+        "length_range": [int(chains.lengths.min()), int(chains.lengths.max())],
+    }
+
+
+def describe(chains: Chains) -> str:
+    """Say what a dataset holds."""
+    count = _count(chains)
+    shortest, longest = count["length_range"]
+    return f"{count['chains']} chains ({count['clusters']} clusters) of {shortest} to {longest} residues"
+
+
+def say(text: str) -> None:
+    """Print on one process for all."""
+    if is_first_process():
+        print(text, flush=True)
+
+
+def say_what_next(released: Path) -> None:
+    """Name the checkpoint and the command that uses it."""
+    say(f"The checkpoint is {released}. To use it: gm-multimodal design checkpoint={released}")
