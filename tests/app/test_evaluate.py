@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_read_is_set_aside(tmp_path, designs):
     (designs / "a_broken.pdb").write_text("ATOM      1  N   ALA A   1      here.000   0.000   0.000\n")
     (designs / "empty.cif").write_text("")
     report = evaluate(config(designs, tmp_path / "e"))
-    assert (report.structures, report.rejected) == (2, 2)
+    assert (len(report.table.structures), len(report.rejected)) == (2, 2)
     rejected = rows(tmp_path / "e" / "rejected.csv")
     assert [row["file"].rpartition("/")[2] for row in rejected] == ["a_broken.pdb", "empty.cif"]
     assert all(row["reason"] for row in rejected)
@@ -156,6 +156,58 @@ def test_other_designs_need_another_folder(tmp_path, designs, data_folder, run):
     code, _, err = run("evaluate", f"designs={data_folder}", f"out={tmp_path / 'e'}")
     assert code == 2
     assert "holds a run with other settings (designs: " in err
+
+
+def test_two_identical_structures_are_one_cluster_and_one_alone_has_no_other(tmp_path, designs, data_folder):
+    shutil.copy(data_folder / "4kmf_A_1.pdb", designs / "again.pdb")
+    evaluate(config(designs, tmp_path / "three"))
+    table = {row["id"]: row for row in rows(tmp_path / "three" / "metrics.csv")}
+    assert table["again"]["cluster"] == table["4kmf_A_1"]["cluster"] == "0"
+    assert float(table["again"]["nearest_tm"]) > 0.999
+    evaluate(config(designs / "again.pdb", tmp_path / "one"))
+    [alone] = rows(tmp_path / "one" / "metrics.csv")
+    assert alone["nearest_tm"] == alone["mean_tm"] == ""
+    assert "nearest_tm, mean_tm: no other structure" in alone["notes"]
+    summary = json.loads((tmp_path / "one" / "summary.json").read_text())
+    assert summary["across"]["mean_pairwise_tm"]["value"] is None
+    assert summary["across"]["clusters"]["value"] == 1
+
+
+def test_only_the_first_structures_are_compared_and_that_is_said(tmp_path, data_folder):
+    evaluate(config(data_folder, tmp_path / "e", most_compared=2))
+    table = rows(tmp_path / "e" / "metrics.csv")
+    assert [bool(row["cluster"]) for row in table] == [True, True, False, False, False, False]
+    assert "not among the first 2 structures (most_compared)" in table[2]["notes"]
+
+
+def test_tm_scores_are_kept(tmp_path, designs, monkeypatch):
+    from gm_multimodal.app.evaluation import comparison
+
+    evaluate(config(designs, tmp_path / "e"))
+    first = rows(tmp_path / "e" / "metrics.csv")
+    monkeypatch.setattr(comparison, "tm_scores", None)
+    evaluate(config(designs, tmp_path / "e"))
+    assert rows(tmp_path / "e" / "metrics.csv") == first
+
+
+def test_the_reference_gives_novelty_and_distances(tmp_path, data_folder, small_dataset):
+    evaluate(config(data_folder / "*.pdb", tmp_path / "e", reference=str(small_dataset), reference_split="train"))
+    summary = json.loads((tmp_path / "e" / "summary.json").read_text())
+    assert summary["metrics"]["novelty_tm"]["count"] == 5
+    assert summary["distances"]["wasserstein_phi"]["value"] > 0
+    assert summary["distances"]["frechet"]["empty"] == "fewer than 10 structures"
+    # a chain of the reference itself is not new
+    evaluate(config(data_folder / "3op9_A_6.pdb", tmp_path / "f", reference=str(data_folder)))
+    [row] = rows(tmp_path / "f" / "metrics.csv")
+    assert float(row["novelty_tm"]) == pytest.approx(1.0, abs=1e-3)
+    assert row["nearest_reference"] == "3op9_A_6"
+
+
+def test_a_reference_that_cannot_be_read_is_refused(run, tmp_path, designs):
+    code, _, err = run("evaluate", f"designs={designs}", f"out={tmp_path / 'e'}", "reference=nowhere")
+    assert code == 2
+    assert "reference: nowhere matches no file" in err
+    assert not (tmp_path / "e").exists()
 
 
 def test_foreign_tables_are_not_overwritten(tmp_path, designs, run):
