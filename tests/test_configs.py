@@ -30,6 +30,7 @@ OPTIONS = {
     "finetune": "data checkpoint out seed trainable patience replay replay_share min_length max_length "
     "max_gyration_ratio max_coil residues_per_batch self_conditioning ema_decay threads curriculum auxiliary "
     "optimisation trainer",
+    "evaluate": "designs out reference reference_split most_compared most_candidates threads",
     "doctor": "checkpoint device threads",
 }
 

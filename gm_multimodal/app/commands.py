@@ -27,5 +27,6 @@ COMMANDS = {
             "product": "paths, clocks and weights are those of the checkpoint; others are trained by `train`",
         },
     ),
+    "evaluate": Entry("gm_multimodal.app.schemas.evaluate:EvaluateConfig", "gm_multimodal.app.evaluate:evaluate"),
     "doctor": Entry("gm_multimodal.app.schemas.doctor:DoctorConfig", "gm_multimodal.app.doctor:doctor"),
 }
