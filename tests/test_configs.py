@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_schema_and_file_have_the_same_keys(command):
 
 
 def parsed(module: str) -> ast.Module:
-    return ast.parse((CONFIGS.parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    return ast.parse(Path(find_spec(module).origin).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -89,7 +90,7 @@ def test_every_key_is_read(command):
     nodes = list(ast.walk(parsed(module)))
     # What it hands its configuration to, in the same folder.
     used = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
-    helpers = [name for name in used if name.startswith("gm_multimodal.app.") and name.count(".") == 2]
+    helpers = [name for name in used if name.startswith("gm_multimodal.app.")]
     read = {
         node.attr
         for node in [*nodes, *(node for name in helpers for node in ast.walk(parsed(name)))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from hydra import compose, initialize_config_dir
 
+from gm_multimodal.app.commands import COMMANDS
 from gm_multimodal.app.config import checked
 from gm_multimodal.app.options import config_directory, read_command
 from gm_multimodal.app.overrides import check_names, quote
@@ -62,7 +63,7 @@ def _configuration(options: dict[str, Any]) -> DesignConfig:
         key = groups.get(name, name.replace("__", "."))
         text = "null" if value is None else quote(str(value)) if key in literal else str(value)
         overrides.append(f"{key}={text}")
-    check_names(overrides, offered)
+    check_names(overrides, offered, COMMANDS["design"].settled)
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
         return checked(compose("design", overrides=overrides), DesignConfig, offered)
 
