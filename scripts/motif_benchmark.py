@@ -1,19 +1,13 @@
-"""Motif scaffolding measured: ten motifs of held-out chains, by the method of `design` and by methods it competes with.
+"""Print what becomes of ten motifs of held-out chains: the motif itself, the bonds at its ends, and clashes.
 
-python scripts/motif_benchmark.py ../shared/data/chains.parquet --designs 16 --methods given replacement particles
-
-given        the motif stands at time 1 and never moves: what `design task=motif` does
-replacement  at every step the motif is put where its own noised path is at that time
-particles    replacement, and at every step 4 particles of each design are drawn anew by how well they predict the motif
+python scripts/motif_benchmark.py chains.parquet --designs 16
 """
 
 import argparse
-import dataclasses
-import itertools
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 from biotite.structure import superimpose
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from gm_multimodal.noise import DesignNoise
-from gm_multimodal.objective import means, predict
-from gm_multimodal.product import Known, Product
-from gm_multimodal.protein.blueprint import Blueprint, to_known
+from gm_multimodal.product import Product
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.design import Design, sample_block
 from gm_multimodal.protein.design_tasks import Motif
@@ -42,12 +35,11 @@ KINDS = {
     "helix-loop-helix": (r"H{9,16}[^HE]{2,6}H{9,16}", "10-25,{0},10-25", 2),
     "two segments": (r"(?P<a>[HE]{6,12}).{10,40}?(?P<b>[HE]{6,12})", "10-20,{0},8-25,{1},10-20", 2),
 }
-PARTICLES = 4
-Method = Callable[..., tuple[list[Design], list[float]]]
 HEAD = (
-    "| method | motifs | designs | motif RMSD at output (A) | RMSD of the last prediction, median (A) | junctions: CA-CA "
-    "| junctions: C-N | other bonds: CA-CA | other bonds: C-N | clash-free | CPU s per design |"
-)  # bonds: share within 3.8 +- 0.1 and 1.33 +- 0.15 Angstrom
+    "| motifs | designs | motif RMSD at output (A) | RMSD of the last prediction, median (A) | junctions: CA-CA | "
+    "junctions: C-N | other bonds: CA-CA | other bonds: C-N | clash-free | CPU s per design |"
+)
+"""Bonds: share within 3.8 +- 0.1 (CA-CA) and 1.33 +- 0.15 Angstrom (C-N)."""
 
 
 def motifs(path: Path, folder: Path) -> Iterator[tuple[str, InputStructure, str]]:
@@ -77,89 +69,11 @@ def rmsd(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.sum((fitted - wanted.reshape(-1, 3)) ** 2, -1))))
 
 
-class Replacement:
-    """Samples a block as `sample_block` does, but with the structure of the motif moving along its own noised path."""
-
-    def __init__(self, particles: int) -> None:
-        self.particles = particles
-
-    def __call__(
-        self,
-        network: torch.nn.Module,
-        product: Product,
-        *,
-        blueprints: list[Blueprint],
-        indices: range,
-        seed: int,
-        grid: UniformGrid,
-        device: torch.device,
-    ) -> tuple[list[Design], list[float]]:
-        """Return the designs and the deviation of the last prediction from the motif, in Angstrom."""
-        k = self.particles
-        known, context, origins = to_known([b for b in blueprints for _ in range(k)], product, device)
-        motif = known.mask["translations"] & known.present
-        nothing = torch.zeros_like(motif)
-        free = Known(known.values, {**known.mask, "translations": nothing, "rotations": nothing}, known.present)
-        uncentred = {name: dataclasses.replace(factor, centred=False) for name, factor in product.items()}
-        noise = DesignNoise(seed, tuple(i * 1000 + j for i in indices for j in range(k)), device)
-        prior = {name: f.prior(free, name, noise.at(-1, name)) for name, f in uncentred.items()}
-        state, previous = free.overwrite(prior), None
-        rng = np.random.default_rng((seed, indices[0]))
-        score = torch.zeros(len(noise.designs))
-        with torch.inference_mode():
-            for number, (t, t_next) in enumerate(itertools.pairwise(grid.times())):
-                now, then = ({n: torch.full(motif.shape, float(s)) for n in product} for s in (t, t_next))
-                now, then = free.times(now), free.times(then)
-                predictions = predict(network, uncentred, state, now, context, previous)
-                moved = {
-                    n: f.process.transition(state[n], now[n], then[n], predictions[n], noise.at(number, n))
-                    for n, f in uncentred.items()
-                }
-                for n in ("translations", "rotations"):
-                    path = uncentred[n].process.path
-                    replaced = path.sample(prior[n], known.values[n], then[n], noise.at(number, n + "-motif"))
-                    moved[n] = torch.where(motif[(...,) + (None,) * (moved[n].ndim - 2)], replaced, moved[n])
-                state, previous = free.overwrite(moved), means(predictions)
-                if k > 1:
-                    miss = (predictions["translations"].mean() - known.values["translations"]).square().sum(-1)
-                    fit = -(miss * motif).sum(-1) / (2 * (0.02 + (1 - t).item() ** 2))
-                    chosen = self._resample((fit - score).double().numpy(), rng)
-                    score = fit[chosen]
-                    state = {n: x[chosen] for n, x in state.items()}
-                    previous = {n: x[chosen] for n, x in previous.items()}
-                    prior = {n: x[chosen] for n, x in prior.items()}
-        last = previous["translations"].numpy() * 10
-        designs, misses = [], []
-        for row, (index, blueprint) in enumerate(zip(indices, blueprints, strict=True)):
-            given, n = blueprint.structure_given, len(blueprint)
-            wanted = blueprint.coordinates[given, 1]
-            misses.append(rmsd(last[row * k, :n][given], wanted))
-            designs.append(finished(index, blueprint, known.overwrite(state), row * k, origins[row * k]))
-        return designs, misses
-
-    def _resample(self, gains: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-        """Draw the particles of every design anew by their weights."""
-        chosen = []
-        for start in range(0, len(gains), self.particles):
-            group = gains[start : start + self.particles]
-            p = np.exp(group - group.max())
-            chosen += [start + j for j in rng.choice(self.particles, self.particles, p=p / p.sum())]
-        return torch.tensor(chosen)
-
-
-def finished(index: int, blueprint: Blueprint, state: dict[str, torch.Tensor], row: int, origin: np.ndarray) -> Design:
-    """Turn a row of a final state into a design."""
-    from gm_multimodal.protein.design import _to_arrays
-
-    coordinates, tokens = _to_arrays(state, row, blueprint, origin)
-    return Design(index, blueprint, coordinates, tokens, np.ones(len(tokens)), ~blueprint.sequence_given, None)
-
-
-def given(network: torch.nn.Module, product: Product, **settings: object) -> tuple[list[Design], list[float]]:
-    """Sample as `design` does, and compare what the network says of the motif's CA atoms in its last call."""
+def sample(network: torch.nn.Module, product: Product, **settings: Any) -> tuple[list[Design], list[float]]:
+    """Sample as `design` does; also return how far the last call's motif (CA) is from the given one (Angstrom)."""
     last: list[torch.Tensor] = []
 
-    def watched(*call: object) -> dict[str, torch.Tensor]:
+    def watched(*call: Any) -> dict[str, torch.Tensor]:
         output = network(*call)
         last[:] = [output["translations"]]
         return output
@@ -191,80 +105,58 @@ def figures(design: Design) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Run the methods over the motifs and print a row for each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("chains", type=Path, help="chains.parquet with the columns split, globular and dssp")
-    parser.add_argument("--checkpoint", default="base", help="name or file")
-    parser.add_argument("--designs", type=int, default=16, help="of every motif")
-    parser.add_argument("--steps", type=int, default=50, help="network calls")
-    parser.add_argument("--methods", nargs="+", default=["given"], choices=["given", "replacement", "particles"])
-    parser.add_argument("--by-kind", action="store_true", help="also print a row for every kind of motif")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    processes = design_processes()
-    checkpoint = load_checkpoint(resolve(options.checkpoint), processes)
-    methods: dict[str, Method] = {
-        "given": given,
-        "replacement": Replacement(1),
-        "particles": Replacement(PARTICLES),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        cases = list(motifs(options.chains, Path(folder)))
-        compare(cases, methods, checkpoint, options)
-
-
-def compare(
-    cases: list[tuple[str, InputStructure, str]], methods: dict[str, Method], checkpoint: Checkpoint, options: Any
-) -> None:
-    """Run every method over all motifs, and print its row."""
-    print(f"{HEAD}\n{'|---' * 11}|", flush=True)
-    for name in options.methods:
-        rows = []
-        for kind, structure, contig in cases:
-            task = Motif(structure, parse_contig(contig, structure), seed=0)
-            for start in range(0, options.designs, 4):
-                indices, before = range(start, min(start + 4, options.designs)), time.process_time()
-                designs, misses = methods[name](
-                    checkpoint.network,
-                    checkpoint.product,
-                    blueprints=[task.blueprint(i) for i in indices],
-                    indices=indices,
-                    seed=0,
-                    grid=UniformGrid(options.steps, 0.03),
-                    device=torch.device("cpu"),
-                )
-                seconds = (time.process_time() - before) / len(indices)
-                places = {"kind": kind, "motif": contig + structure.path.name, "seconds": seconds}
-                rows += [figures(d) | {"miss": m} | places for d, m in zip(designs, misses, strict=True)]
-        table = pd.DataFrame(rows)
-        groups = [(name, table)]
-        groups += [(f"{name}: {kind}", part) for kind, part in table.groupby("kind", sort=False)] * options.by_kind
-        for title, part in groups:
-            print_row(title, part)
+def measure(case: tuple[str, InputStructure, str], checkpoint: Checkpoint, options: Any) -> list[dict[str, Any]]:
+    """Design around one motif, in blocks of four, and measure every design."""
+    kind, structure, contig = case
+    task, rows = Motif(structure, parse_contig(contig, structure), seed=0), []
+    for start in range(0, options.designs, 4):
+        indices, before = range(start, min(start + 4, options.designs)), time.process_time()
+        designs, misses = sample(
+            checkpoint.network,
+            checkpoint.product,
+            blueprints=[task.blueprint(i) for i in indices],
+            indices=indices,
+            seed=0,
+            grid=UniformGrid(options.steps, options.last_step),
+            device=torch.device("cpu"),
+        )
+        place = {"kind": kind, "motif": f"{structure.path.name} {contig}"}
+        place["seconds"] = (time.process_time() - before) / len(indices)
+        rows += [figures(design) | {"miss": miss} | place for design, miss in zip(designs, misses, strict=True)]
+    return rows
 
 
 def print_row(title: str, part: pd.DataFrame) -> None:
     """Print the figures of some designs as a row of Markdown."""
     m = part.drop(columns=["kind", "motif"]).mean()
-    cells = [title, part.motif.nunique(), len(part), f"{part.rmsd.max():.4f}", f"{part.miss.median():.2f}"]
+    cells = [f"{title} ({part.motif.nunique()})", len(part), f"{part.rmsd.max():.4f}", f"{part.miss.median():.2f}"]
     shares = (m.junction_ca, m.junction_cn, m.other_ca, m.other_cn, m.clash_free)
-    print(
-        "| " + " | ".join(map(str, [*cells, *(f"{share:.3f}" for share in shares), f"{m.seconds:.2f}"])) + " |",
-        flush=True,
-    )
+    cells += [*(f"{share:.3f}" for share in shares), f"{m.seconds:.2f}"]
+    print("| " + " | ".join(map(str, cells)) + " |")
 
 
-def design_processes() -> dict[str, object]:
-    """Return the processes that `design` runs by default."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
+def design_processes(overrides: list[str]) -> dict[str, Any]:
+    """Return the processes that `design` runs with these overrides."""
     with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "configs"), version_base="1.3"):
-        processes = OmegaConf.to_container(compose("design", overrides=["out=unused"]), resolve=True)
-    return processes["process"]
+        config = compose("design", overrides=["out=unused", *overrides])
+    return OmegaConf.to_container(config, resolve=True)["process"]
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory():
-        main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chains", type=Path, help="chains.parquet with the columns split, globular and dssp")
+    parser.add_argument("--checkpoint", default="base", help="name or file")
+    parser.add_argument("--designs", type=int, default=16, help="of every motif")
+    parser.add_argument("--steps", type=int, default=50, help="network calls")
+    parser.add_argument("--last-step", type=float, default=0.03, help="share of the time that the last step takes")
+    parser.add_argument("--process", nargs="*", default=[], help="overrides such as process.rotations.speed=1")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    checkpoint = load_checkpoint(resolve(options.checkpoint), design_processes(options.process))
+    with tempfile.TemporaryDirectory() as folder:
+        table = pd.DataFrame(
+            [row for case in motifs(options.chains, Path(folder)) for row in measure(case, checkpoint, options)]
+        )
+    print(f"{HEAD}\n{'|---' * 10}|")
+    for kind, part in [*table.groupby("kind", sort=False), ("all", table)]:
+        print_row(kind, part)

@@ -121,7 +121,7 @@ class Redesign:
             position=structure.position,
             labels=structure.ids,
             source=tuple(i if given else None for i, given in zip(structure.ids, is_fixed, strict=True)),
-            side_chains={k: part for k, part in structure.side_chains().items() if is_fixed[k]} if fixed else {},
+            side_chains=structure.side_chains(fixed) if fixed else {},
             native=True,
             name=structure.path.name,
         )
@@ -206,7 +206,7 @@ class Motif:
 
     @cached_property
     def _input_side_chains(self) -> Mapping[int, SideChain]:
-        return self.structure.side_chains()
+        return self.structure.side_chains(self.contig.taken())
 
 
 def describe(blueprint: Blueprint) -> list[str]:

@@ -1,7 +1,7 @@
 """A structure that somebody hands in: its residues in file order, and how a user names some of them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,11 +81,11 @@ class InputStructure:
         first = np.array([place[self.chain == number][0] for number in range(len(self.chains))])
         return place - first[self.chain]
 
-    def side_chains(self) -> dict[int, SideChain]:
-        """Return the side chains of the file, by residue 0 ... L - 1; the file is read again."""
-        keys = [(item.chain, item.number, item.insertion_code) for item in self.ids]
-        found = side_chains(read_atoms(self.path), dict(zip(keys, self.tokens.tolist(), strict=True)))
-        return {number: found[key] for number, key in enumerate(keys) if key in found}
+    def side_chains(self, residues: Iterable[int]) -> dict[int, SideChain]:
+        """Return the side chains of some residues, as far as they have one; the file is read again."""
+        keys = {n: (self.ids[n].chain, self.ids[n].number, self.ids[n].insertion_code) for n in residues}
+        found = side_chains(read_atoms(self.path), {key: int(self.tokens[n]) for n, key in keys.items()})
+        return {number: found[key] for number, key in keys.items() if key in found}
 
     def left_out(self) -> str:
         """Say which residues of the file have no complete backbone or no type that we know; "" if there are none."""

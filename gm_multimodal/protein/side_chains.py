@@ -80,9 +80,10 @@ def side_chains(atoms: struc.AtomArray, tokens: dict[Key, int]) -> dict[Key, Sid
         tokens: the residues that are wanted, and which of two types that share a place is meant.
     """
     found: dict[Key, SideChain] = {}
-    for key, name, residue in _residues(atoms):
+    for key, name, place in _residues(atoms):
         if key not in tokens or key in found:
             continue
+        residue = atoms[place]
         wanted = THREE_LETTER[tokens[key]]
         if wanted != _plain(name) and name in THREE_LETTER:
             continue  # the other one of two types that share a place
@@ -104,10 +105,13 @@ def side_chains(atoms: struc.AtomArray, tokens: dict[Key, int]) -> dict[Key, Sid
 def left_out(atoms: struc.AtomArray, present: set[Key]) -> dict[Key, str]:
     """Return the residues with a CA atom that are not `present`, each with the reason."""
     reasons: dict[Key, str] = {}
-    for key, name, residue in _residues(atoms):
-        if key in present or key in reasons or not np.any((residue.atom_name == "CA") & (residue.element != "CA")):
+    for key, name, place in _residues(atoms):
+        if key in present or key in reasons:
             continue
-        absent = [atom for atom in _BACKBONE[:4] if atom not in residue.atom_name]
+        atom_names = atoms.atom_name[place]
+        if not np.any((atom_names == "CA") & (atoms.element[place] != "CA")):  # CA alone may be calcium
+            continue
+        absent = [atom for atom in _BACKBONE[:4] if atom not in atom_names]
         if _plain(name) not in THREE_LETTER:
             reasons[key] = f"{name} is none of the twenty types"
         elif absent:
@@ -121,7 +125,8 @@ def _plain(name: str) -> str:
     return "MET" if name == _SELENOMETHIONINE else name
 
 
-def _residues(atoms: struc.AtomArray) -> Iterator[tuple[Key, str, struc.AtomArray]]:
+def _residues(atoms: struc.AtomArray) -> Iterator[tuple[Key, str, slice]]:
+    """Yield the name and type of every residue, and where its atoms stand."""
     for start, stop in itertools.pairwise(struc.get_residue_starts(atoms, add_exclusive_stop=True)):
         key = str(atoms.chain_id[start]), int(atoms.res_id[start]), str(atoms.ins_code[start]).strip()
-        yield key, str(atoms.res_name[start]), atoms[start:stop]
+        yield key, str(atoms.res_name[start]), slice(start, stop)

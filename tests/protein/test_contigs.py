@@ -124,7 +124,7 @@ def test_a_thousand_random_contigs(structure):
 
 @pytest.fixture(autouse=True)
 def no_side_chains(monkeypatch):
-    monkeypatch.setattr(InputStructure, "side_chains", lambda self: {})
+    monkeypatch.setattr(InputStructure, "side_chains", lambda self, residues: {})
 
 
 def test_lengths_are_uniform_among_those_that_the_total_allows(structure):

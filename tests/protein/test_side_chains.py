@@ -34,7 +34,7 @@ def read(tmp_path, lines: list[str]):
 
 def test_heavy_atoms_beyond_the_backbone(data_folder):
     structure = open_structure(data_folder / "3op9_A_6.pdb")
-    found = structure.side_chains()
+    found = structure.side_chains(range(len(structure)))
     atoms = read_atoms(structure.path)
     for k, item in enumerate(structure.ids):
         theirs = atoms[(atoms.res_id == item.number) & ~np.isin(atoms.atom_name, ["N", "CA", "C", "O", "OXT"])]
