@@ -14,5 +14,6 @@ class Entry:
 COMMANDS = {
     "design": Entry("gm_multimodal.app.schemas.design:DesignConfig", "gm_multimodal.app.design:design"),
     "train": Entry("gm_multimodal.app.schemas.train:TrainConfig", "gm_multimodal.app.train:train"),
+    "evaluate": Entry("gm_multimodal.app.schemas.evaluate:EvaluateConfig", "gm_multimodal.app.evaluate:evaluate"),
     "doctor": Entry("gm_multimodal.app.schemas.doctor:DoctorConfig", "gm_multimodal.app.doctor:doctor"),
 }

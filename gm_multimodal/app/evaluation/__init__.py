@@ -1,0 +1,1 @@
+"""What `evaluate` is made of: reading structures, keeping what was computed, writing tables."""

@@ -1,0 +1,123 @@
+"""The structures of an evaluation: any file, folder or pattern; what cannot be read is set aside with its reason."""
+
+import csv
+import glob
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.metrics.structure import Structure
+from gm_multimodal.protein.structure import read_backbone
+
+_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
+_DIGITS = 16  # of a digest: no two of a million files are likely to share them
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file that could not be read, and why."""
+
+    file: str
+    reason: str
+
+
+def structure_files(key: str, pattern: str) -> list[Path]:
+    """Return the structure files of a folder (not of folders within it), of a pattern such as `runs/*/*.pdb`, or one.
+
+    Args:
+        key: option that the pattern was given with, for the message.
+        pattern: folder, file, or pattern with `*`, `?`, `[...]` or `**`.
+
+    Raises:
+        UserInputError: There is none.
+    """
+    path = Path(pattern)
+    if path.is_dir():
+        files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_structure(file)]
+        what = f"folder {pattern} holds no structure file"
+    elif path.exists():
+        return [path]
+    else:
+        files = [Path(found) for found in sorted(glob.glob(pattern, recursive=True)) if Path(found).is_file()]
+        what = f"{pattern} matches no file"
+    if not files:
+        raise UserInputError(
+            f"{key}: {what}: give a folder with files that end in {', '.join(_ENDINGS)} (+ .gz), one such file, or a "
+            f"pattern in quotes such as {key}='runs/*/*.pdb'."
+        )
+    return files
+
+
+def read_structures(files: Sequence[Path]) -> tuple[list[Structure], list[Rejected]]:
+    """Read every chain of the files; the reason of each file that cannot be read.
+
+    A structure is named after its file, with as many folders as the names need to differ, and after its chain where
+    the file has several.
+    """
+    structures: list[Structure] = []
+    rejected: list[Rejected] = []
+    confidences: dict[Path, Mapping[str, float]] = {}
+    names = _names(files)
+    for file in files:
+        try:
+            content = file.read_bytes()
+            chains = read_backbone(file)
+        except (UserInputError, OSError) as error:
+            rejected.append(Rejected(str(file), " ".join(str(error).split())))
+            continue
+        known = confidences.setdefault(file.parent, _confidences(file.parent))
+        for chain in chains:
+            digest = hashlib.sha256(content + chain.id.encode()).hexdigest()[:_DIGITS]
+            name = names[file] if len(chains) == 1 else f"{names[file]}_{chain.id}"
+            structures.append(
+                Structure(
+                    name,
+                    str(file),
+                    chain.id,
+                    digest,
+                    chain.coordinates,
+                    chain.tokens,
+                    chain.residue_numbers,
+                    known.get(file.name) if len(chains) == 1 else None,
+                )
+            )
+    return structures, rejected
+
+
+def _is_structure(file: Path) -> bool:
+    return file.name.lower().removesuffix(".gz").endswith(_ENDINGS)
+
+
+def _names(files: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for each file: its own without ending, or where others have the same, with its place and ending."""
+    stems = {file: _without_ending(file.name) for file in files}
+    count = Counter(stems.values())
+    common = os.path.commonpath([file.absolute().parent for file in files])
+    return {
+        file: stem if count[stem] == 1 else Path(os.path.relpath(file, common)).as_posix()
+        for file, stem in stems.items()
+    }
+
+
+def _without_ending(name: str) -> str:
+    stem = name.removesuffix(".gz")
+    return Path(stem).stem if stem.lower().endswith(_ENDINGS) else stem
+
+
+def _confidences(folder: Path) -> dict[str, float]:
+    """Return the mean confidence of each file that a designs.csv in this folder lists."""
+    table = folder / "designs.csv"
+    if not table.is_file():
+        return {}
+    found = {}
+    with table.open(encoding="utf-8", newline="", errors="replace") as lines:
+        for row in csv.DictReader(lines):
+            try:
+                found[row["file"]] = float(row["mean_confidence"])
+            except (KeyError, TypeError, ValueError):
+                continue  # another program's table
+    return found
