@@ -9,11 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.protein.structure import read_backbone
 
 _ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
+_CONFIDENCE_REMARK = b"B-FACTOR = 100 X MODEL PROBABILITY"
 _DIGITS = 16  # of a digest: no two of a million files are likely to share them
 
 
@@ -83,9 +87,22 @@ def read_structures(files: Sequence[Path]) -> tuple[list[Structure], list[Reject
                     chain.tokens,
                     chain.residue_numbers,
                     known.get(file.name) if len(chains) == 1 else None,
+                    _residue_confidence(content, len(chain)) if len(chains) == 1 else None,
                 )
             )
     return structures, rejected
+
+
+def _residue_confidence(content: bytes, length: int) -> npt.NDArray[np.floating] | None:
+    """Return the confidence that `gm-multimodal design` writes as B-factors into PDB files, [L] in [0, 1]."""
+    if _CONFIDENCE_REMARK not in content:
+        return None
+    lines = [line for line in content.splitlines() if line.startswith(b"ATOM") and line[12:16].strip() == b"CA"]
+    try:
+        values = np.array([float(line[60:66]) for line in lines]) / 100.0
+    except ValueError:
+        return None
+    return values if len(values) == length else None
 
 
 def _is_structure(file: Path) -> bool:

@@ -25,6 +25,7 @@ class Structure:
         tokens: residue types, [L] int64 in 0 ... 19.
         residue_numbers: [L] int64; where they jump residues may be missing.
         confidence: mean confidence in [0, 1] that the maker of a design gave it; None where nobody did.
+        residue_confidence: the same of each residue, [L].
     """
 
     name: str
@@ -35,6 +36,7 @@ class Structure:
     tokens: npt.NDArray[np.int64]
     residue_numbers: npt.NDArray[np.int64]
     confidence: float | None = None
+    residue_confidence: npt.NDArray[np.floating] | None = None
 
     def __len__(self) -> int:
         """Return the number of residues."""
