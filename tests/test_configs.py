@@ -25,7 +25,8 @@ OPTIONS = {
     "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
     "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
     "optimisation trainer",
-    "evaluate": "designs out reference reference_split most_compared most_candidates threads",
+    "evaluate": "designs out reference reference_split most_compared most_candidates threads protein_mpnn "
+    "mpnn_sequences likelihood esmfold fold_command seed device",
     "doctor": "checkpoint device threads",
 }
 

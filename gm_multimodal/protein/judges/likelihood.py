@@ -134,7 +134,8 @@ class LikelihoodJudge:
         """Nats of the sequence given the structure and of the structure, each with its standard error."""
 
         def define(text: str) -> Definition:
-            return Definition(text, f"gm_multimodal, checkpoint {self._name}", self._version, atoms="N, CA, C")
+            tool = f"gm_multimodal, checkpoint {self._name}, seed {self._model.seed}"
+            return Definition(text, tool, self._version, atoms="N, CA, C")
 
         return {
             "model_sequence_nats": define(

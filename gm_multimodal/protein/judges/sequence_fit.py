@@ -27,7 +27,8 @@ class SequenceFit:
     @property
     def definitions(self) -> Mapping[str, Definition]:
         """Scores of the own and of the drawn sequences, and how many residues agree."""
-        drawn = f"{self._sequences} sequences drawn for the backbone at temperature {self._temperature:g}"
+        how = f"temperature {self._temperature:g}, seed {self._seed}"
+        drawn = f"{self._sequences} sequences drawn for the backbone ({how})"
 
         def define(text: str) -> Definition:
             return Definition(text, f"ProteinMPNN {MODEL}", self._mpnn.version, atoms="N, CA, C, O")
@@ -35,7 +36,7 @@ class SequenceFit:
         return {
             "mpnn_score_own": define(
                 "Mean over the residues of -log p of the structure's own sequence given its backbone (nat per residue; "
-                f"lower is better; mean over {ORDERS} random orders)."
+                f"lower is better; mean over {ORDERS} random orders, seed {self._seed})."
             ),
             "mpnn_score_mean": define(f"Mean of the scores of {drawn} (nat per residue), each in its own order."),
             "mpnn_score_best": define(f"Lowest of the scores of {drawn} (nat per residue)."),
