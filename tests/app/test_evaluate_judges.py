@@ -69,6 +69,7 @@ def test_without_a_request_no_judge_has_a_column(run, tmp_path, designs):
         (["esmfold=weights"], "esmfold=weights needs the package transformers: pip install transformers"),
         (["likelihood=nobody"], "checkpoint=nobody is neither a file nor a shipped checkpoint"),
         (["fold_command=my_fold {fasta}"], "lacks {out}"),
+        (["fold_command=no_such_fold {fasta} {out}"], "no_such_fold is no program that can be found"),
         (["fold_command=x {fasta} {out}", "esmfold=y"], "esmfold and fold_command are both given"),
         (["mpnn_sequences=0"], "mpnn_sequences=0 is below 1"),
         (["seed=-1"], "seed=-1 is below 0"),
@@ -84,10 +85,3 @@ def test_a_tool_that_is_asked_for_and_absent_is_one_line(run, tmp_path, designs,
     assert code == 2 and out == ""
     assert message in err and len(err.strip().splitlines()) == 1
     assert not (tmp_path / "e").exists()
-
-
-def test_a_program_that_is_absent_is_found_out_when_it_is_run(run, tmp_path, designs):
-    command = "fold_command=no_such_fold {fasta} {out}"
-    code, _, err = run("evaluate", f"designs={designs}", f"out={tmp_path / 'e'}", "threads=1", command)
-    assert code == 2
-    assert "no_such_fold cannot be run" in err

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ class FoldCommand:
         command: such as ``my_fold {fasta} {out}``.
 
     Raises:
-        UserInputError: The command lacks one of its two places.
+        UserInputError: The command lacks one of its two places, or its program is not there.
     """
 
     def __init__(self, command: str) -> None:
@@ -46,6 +47,10 @@ class FoldCommand:
             self._words = shlex.split(command, posix=os.name != "nt")
         except ValueError as error:
             raise UserInputError(f"fold_command={command!r} cannot be split into words: {error}.") from error
+        if shutil.which(self._words[0]) is None:
+            raise UserInputError(
+                f"fold_command: {self._words[0]} is no program that can be found: install it or give its full path."
+            )
         self._command = command
 
     @property
@@ -80,9 +85,7 @@ class FoldCommand:
         try:
             done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
         except OSError as error:
-            raise UserInputError(
-                f"fold_command: {words[0]} cannot be run ({error.strerror}). Give the full path of the program."
-            ) from error
+            raise UserInputError(f"fold_command: {words[0]} cannot be run ({error.strerror}).") from error
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
             raise UserInputError(f"fold_command: {words[0]} ended with exit code {done.returncode}: {said}")

@@ -78,9 +78,9 @@ def test_a_command_that_leaves_nothing_is_told_what_to_leave(subject):
         FoldCommand(nothing).fold([subject.tokens])
 
 
-def test_a_program_that_does_not_exist_is_named(subject):
-    with pytest.raises(UserInputError, match="no_such_fold cannot be run"):
-        FoldCommand("no_such_fold {fasta} {out}").fold([subject.tokens])
+def test_a_program_that_does_not_exist_is_found_out_at_once():
+    with pytest.raises(UserInputError, match="no_such_fold is no program that can be found"):
+        FoldCommand("no_such_fold {fasta} {out}")
 
 
 @pytest.mark.parametrize(("command", "missing"), [("fold {fasta}", "{out}"), ("fold", "{fasta} and {out}")])
