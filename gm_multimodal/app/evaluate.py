@@ -13,6 +13,7 @@ from gm_multimodal import __version__
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.evaluation import comparison, reference
 from gm_multimodal.app.evaluation.inputs import Rejected, read_structures, structure_files
+from gm_multimodal.app.evaluation.judges import judges_of
 from gm_multimodal.app.evaluation.judging import judged
 from gm_multimodal.app.evaluation.kept import Kept
 from gm_multimodal.app.evaluation.progress import progress_bar
@@ -55,15 +56,26 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
 
     Args:
         config: what to measure and where to write.
-        judges: who else looks at each structure and adds columns.
+        judges: who else looks at each structure and adds columns, after those that the configuration asks for.
 
     Raises:
-        UserInputError: There is no structure that can be read, or the folder cannot be used.
+        UserInputError: There is no structure that can be read, the folder cannot be used, or a tool that is asked for
+            is absent.
         KeyboardInterrupt: After Ctrl-C, saying how to continue.
     """
     files = structure_files("designs", config.designs)
     compare_with = (
         None if config.reference is None else reference.read_reference(config.reference, config.reference_split)
+    )
+    asked = judges_of(
+        protein_mpnn=config.protein_mpnn,
+        mpnn_sequences=config.mpnn_sequences,
+        likelihood=config.likelihood,
+        esmfold=config.esmfold,
+        fold_command=config.fold_command,
+        seed=config.seed,
+        device=config.device,
+        threads=config.threads,
     )
     out = Path(config.out)
     with writing(out):
@@ -76,7 +88,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
                 f"The first: {rejected[0].reason}"
             )
         try:
-            results = _results(config, Table(structures), compare_with, judges, Kept(out / "kept.jsonl"))
+            results = _results(config, Table(structures), compare_with, [*asked, *judges], Kept(out / "kept.jsonl"))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped; {out} keeps what is done, and the same command continues.") from None
         results.table.write(out / "metrics.csv")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from gm_multimodal.app.schemas.checks import at_least, check_filled, check_threads, literal, one_of
+from gm_multimodal.app.schemas.design import DEVICES
+from gm_multimodal.errors import UserInputError
 
 SPLITS = ("all", "train", "validation", "test")
 
@@ -19,9 +21,16 @@ class EvaluateConfig:
     most_compared: int
     most_candidates: int
     threads: int | str
+    protein_mpnn: bool
+    mpnn_sequences: int
+    seed: int
+    device: str
     designs: str = literal()
     out: str = literal()
     reference: str | None = literal()
+    likelihood: str | None = literal()
+    esmfold: str | None = literal()
+    fold_command: str | None = literal()
 
     def __post_init__(self) -> None:
         one_of("reference_split", self.reference_split, SPLITS)
@@ -30,5 +39,11 @@ class EvaluateConfig:
         check_threads(self.threads)
         check_filled("designs", self.designs)
         check_filled("out", self.out)
-        if self.reference is not None:
-            check_filled("reference", self.reference)
+        at_least("mpnn_sequences", self.mpnn_sequences, 1)
+        at_least("seed", self.seed, 0)
+        one_of("device", self.device, DEVICES)
+        for key in ("reference", "likelihood", "esmfold", "fold_command"):
+            if (value := getattr(self, key)) is not None:
+                check_filled(key, value)
+        if self.esmfold is not None and self.fold_command is not None:
+            raise UserInputError("esmfold and fold_command are both given: one tool folds, so leave one of them out.")

@@ -1,0 +1,22 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
+from gm_multimodal.protein.metrics.definition import Subject
+from gm_multimodal.protein.structure import read_backbone
+
+
+@pytest.fixture(scope="session")
+def mpnn() -> ProteinMPNN:
+    if importlib.util.find_spec("proteinmpnn") is None:
+        pytest.skip("the package proteinmpnn is not installed")
+    return ProteinMPNN()
+
+
+@pytest.fixture(scope="session")
+def subject(data_folder: Path) -> Subject:
+    """A real chain of 58 residues."""
+    chain = read_backbone(data_folder / "3c4s_A_1.pdb")[0]
+    return Subject("3c4s_A_1", chain.coordinates, chain.tokens)
