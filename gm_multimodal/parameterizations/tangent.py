@@ -49,12 +49,16 @@ class TangentPrediction:
         return self.space.exp(self.x, self.displacement())
 
     def sample(self, noise: Noise) -> Tensor:
-        """Draw a component and v, and return exp_x((1 - t) v), [*B, *E]."""
+        """Draw v, and return exp_x((1 - t) v), [*B, *E]."""
+        v = self.draw(noise)
+        return self.space.exp(self.x, expand_as(1 - self.t, v) * v)
+
+    def draw(self, noise: Noise) -> Tensor:
+        """Draw a component and v, [*B, *T]."""
         k = draw_categorical(self.logits.softmax(-1), noise)[..., None]
         mean = self.means.gather(-2, k[..., None].expand(*k.shape, self.means.shape[-1])).squeeze(-2)
         normal = noise.normal(mean.shape).to(mean)
-        v = mean + torch.exp(self.log_scales.gather(-1, k)) * normal
-        return self.space.exp(self.x, expand_as(1 - self.t, v) * v)
+        return mean + torch.exp(self.log_scales.gather(-1, k)) * normal
 
     def displacement(self) -> Tensor:
         """Return (1 - t) E[v], [*B, *T]."""
