@@ -16,5 +16,13 @@ class DatasetError(UserInputError):
     """A dataset that is missing, lacks a required column, or holds a row that cannot be read."""
 
 
+class StructureError(UserInputError):
+    """A structure file that is missing, malformed, too large or without protein; `reason` leaves out its name."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"structure file {path} {reason}")
+        self.reason = reason
+
+
 class IncompatibleProcess(TypeError):
     """A process that does not fit its path or its superposition partners, found before any step is taken."""
