@@ -25,6 +25,9 @@ OPTIONS = {
     "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
     "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
     "optimisation trainer",
+    "prepare": "structures out download chains models gaps predicted min_length max_length max_resolution min_plddt "
+    "max_coil max_gyration_ratio max_broken keep_duplicates clustering validation_share test_share seed max_megabytes "
+    "max_seconds workers",
     "doctor": "checkpoint device threads",
 }
 

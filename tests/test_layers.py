@@ -36,8 +36,9 @@ PLACES = {
     "omegaconf": ("app/", "training/"),
     "lightning": ("training/",),
     "pandas": ("training/", "protein/dataset.py"),
-    "pyarrow": ("training/", "protein/dataset.py"),
+    "pyarrow": ("training/", "protein/dataset.py", "protein/preparation/"),
     "biotite": ("protein/",),
+    "matplotlib": ("app/",),
     "e3nn": ("spaces/", "networks/"),
     "tqdm": ("app/",),
 }

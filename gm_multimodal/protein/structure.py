@@ -68,9 +68,9 @@ class _Residue:
 def read_backbone(path: str | Path, *, model: int = 1) -> list[Chain]:
     """Read the protein chains of one model of a structure file.
 
-    Kept are residues of the twenty types with N, CA and C, modified ones as the type they were made from; of alternative
-    locations and residue types at one position those with the highest occupancy. A missing O is rebuilt where the next
-    residue is there; HETATM residues count if they are bonded to the chain.
+    Kept are residues of the twenty types with N, CA and C, modified ones as the type they were made from; of
+    alternative locations and residue types at one position those with the highest occupancy. A missing O is rebuilt
+    where the next residue is there; HETATM residues count if they are bonded to the chain.
 
     Args:
         path: ``.pdb``, ``.ent``, ``.cif``, ``.mmcif`` or ``.bcif``, or one of them followed by ``.gz``.
@@ -104,7 +104,7 @@ def _to_chain(name: str, atoms: Atoms, rows: Iterable[int]) -> Chain:
     residues = list(_residues(atoms, rows, faults))
     places = np.array([residue.rows for residue in residues], dtype=np.int64).reshape(-1, 4)
     backbones = np.where((places < 0)[..., None], np.float32(np.nan), atoms.xyz[places])
-    is_finite = (np.isfinite(backbones).all(-1) | (places < 0)).all(-1)
+    is_finite = (np.isfinite(backbones) | (places < 0)[..., None]).reshape(-1, 12).all(-1)
     bonded = np.linalg.norm(backbones[1:, _N] - backbones[:-1, _C], axis=-1) <= LONGEST_PEPTIDE_BOND
     follows, leads = np.append(False, bonded), np.append(bonded, False)
     # what shares the chain's name without a bond to it is a ligand or water
@@ -113,7 +113,7 @@ def _to_chain(name: str, atoms: Atoms, rows: Iterable[int]) -> Chain:
     for i in np.flatnonzero(rebuilt):
         backbones[i, _O] = _carbonyl_oxygen(backbones[i], backbones[i + 1, _N])
     tokens = [token_of_name(residue.name) if in_chain[i] else None for i, residue in enumerate(residues)]
-    is_complete = ~np.isnan(backbones).any((-1, -2))
+    is_complete = np.isfinite(backbones.reshape(-1, 12)).all(-1)
     for i in np.flatnonzero(in_chain):
         if not is_finite[i] or not is_complete[i] or tokens[i] is None:
             faults[NOT_FINITE if not is_finite[i] else INCOMPLETE if not is_complete[i] else UNKNOWN] += 1
@@ -166,7 +166,7 @@ def _preference(residue: _Residue) -> tuple[bool, float]:
 
 
 def _to_residue(number: int, insertion: str, name: str, atoms: Atoms, row_of: Mapping[str, int]) -> _Residue:
-    rows = tuple(row_of.get(atom, -1) for atom in ("N", "CA", "C", "O"))
+    rows = (row_of.get("N", -1), row_of.get("CA", -1), row_of.get("C", -1), row_of.get("O", -1))
     occupancies = [atoms.occupancy[row] for row in rows if row >= 0]
     is_hetero = all(atoms.hetero[row] for row in row_of.values())
     occupancy = sum(occupancies) / len(occupancies) if occupancies else 0.0

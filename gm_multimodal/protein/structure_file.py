@@ -1,7 +1,7 @@
 """Structure files as they come: PDB, mmCIF and BinaryCIF, each also gzipped, and what their headers say of the model.
 
-A file is read with distrust: its size, what a .gz expands to and what a BinaryCIF announces are bounded, a web page saved
-under the name of a structure is told apart, and whatever a parser raises becomes one `StructureError`.
+A file is read with distrust: its size, what a .gz expands to and what a BinaryCIF announces are bounded, a web page
+saved under the name of a structure is told apart, and whatever a parser raises becomes one `StructureError`.
 """
 
 import gzip

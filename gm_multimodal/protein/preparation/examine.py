@@ -210,7 +210,9 @@ def _judge(
     if _exceeds(shares.coil, criteria.max_coil):
         return refuse(f"coil share above {criteria.max_coil:g}", shares.coil)
     return Stretch(
-        id=_id(source, chain, f"{numbers[0]}{codes[0]}", model if criteria.models == "all" and file.models > 1 else None),
+        id=_id(
+            source, chain, f"{numbers[0]}{codes[0]}", model if criteria.models == "all" and file.models > 1 else None
+        ),
         source=source.name,
         chain=chain.id,
         model=model,

@@ -2,7 +2,8 @@
 
 Single linkage: two sequences that align at `IDENTITY` over `COVERAGE` of both (Smith-Waterman in a band, BLOSUM62, gaps
 11 + 1) are in one cluster, so that no pair that was found is ever divided between training and test. Candidates share
-similar words of three letters on neighbouring diagonals, as in BLAST. Good for thousands of sequences; MMseqs2 for more.
+similar words of three letters on neighbouring diagonals, as in BLAST. Good for thousands of sequences;
+MMseqs2 for more.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +29,9 @@ _BAND: Final = 24
 _GAP: Final = (-11, -1)
 
 
-def cluster_by_words(sequences: Sequence[str], progress: Callable[[int], object] = lambda _: None) -> npt.NDArray[np.int64]:
+def cluster_by_words(
+    sequences: Sequence[str], progress: Callable[[int], object] = lambda _: None
+) -> npt.NDArray[np.int64]:
     """Return the cluster of every sequence, [n]: the place of its longest sequence.
 
     Args:
@@ -70,7 +73,7 @@ def _candidates(
     lengths: npt.NDArray[np.int64],
     rank: npt.NDArray[np.int64],
 ) -> list[tuple[int, int]]:
-    """Return (sequence, diagonal) of those before the query in the order that share most words with it, the best first."""
+    """Return (sequence, diagonal) of those of lower rank that share most words with the query, the best first."""
     place, other, place_there = table.match(coded[query], rule).astype(np.int64).T
     # no alignment covers enough of both if one is much shorter
     fits = (rank[other] < rank[query]) & (COVERAGE * lengths[other] <= lengths[query])

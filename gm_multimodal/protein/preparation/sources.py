@@ -69,7 +69,9 @@ def find(structures: str) -> list[Source] | list[DatabaseEntry]:
     if place.is_file():
         return [Source(place, place.name)] if is_structure_name(place.name) else _read_ids(place)
     if not glob.has_magic(structures):
-        raise UserInputError(f"structures={structures} does not exist: give a folder, a pattern, a file or a list of ids.")
+        raise UserInputError(
+            f"structures={structures} does not exist: give a folder, a pattern, a file or a list of ids."
+        )
     found = [Path(name) for name in glob.glob(structures, recursive=True) if os.path.isfile(name)]
     folders = {str(path.parent) for path in found}
     sources = _sources(found, Path(os.path.commonpath(folders)) if folders else place)
@@ -94,7 +96,9 @@ def _read_ids(path: Path) -> list[DatabaseEntry]:
         if text:
             entries.append(_entry(path, number, text))
     if not entries:
-        raise UserInputError(f"structures={path} lists no id: write one of the PDB or of the AlphaFold database a line.")
+        raise UserInputError(
+            f"structures={path} lists no id: write one of the PDB or of the AlphaFold database a line."
+        )
     return list(dict.fromkeys(sorted(entries, key=lambda entry: (entry.id, entry.chain or ""))))
 
 
