@@ -104,7 +104,9 @@ def _to_chain(name: str, atoms: Atoms, rows: Iterable[int]) -> Chain:
     residues = list(_residues(atoms, rows, faults))
     places = np.array([residue.rows for residue in residues], dtype=np.int64).reshape(-1, 4)
     backbones = np.where((places < 0)[..., None], np.float32(np.nan), atoms.xyz[places])
-    is_finite = (np.isfinite(backbones) | (places < 0)[..., None]).reshape(-1, 12).all(-1)
+    is_finite: npt.NDArray[np.bool_] = np.asarray(
+        (np.isfinite(backbones) | (places < 0)[..., None]).reshape(-1, 12).all(-1)
+    )
     bonded = np.linalg.norm(backbones[1:, _N] - backbones[:-1, _C], axis=-1) <= LONGEST_PEPTIDE_BOND
     follows, leads = np.append(False, bonded), np.append(bonded, False)
     # what shares the chain's name without a bond to it is a ligand or water
@@ -113,7 +115,7 @@ def _to_chain(name: str, atoms: Atoms, rows: Iterable[int]) -> Chain:
     for i in np.flatnonzero(rebuilt):
         backbones[i, _O] = _carbonyl_oxygen(backbones[i], backbones[i + 1, _N])
     tokens = [token_of_name(residue.name) if in_chain[i] else None for i, residue in enumerate(residues)]
-    is_complete = np.isfinite(backbones.reshape(-1, 12)).all(-1)
+    is_complete: npt.NDArray[np.bool_] = np.asarray(np.isfinite(backbones.reshape(-1, 12)).all(-1))
     for i in np.flatnonzero(in_chain):
         if not is_finite[i] or not is_complete[i] or tokens[i] is None:
             faults[NOT_FINITE if not is_finite[i] else INCOMPLETE if not is_complete[i] else UNKNOWN] += 1

@@ -8,7 +8,6 @@ import csv
 import dataclasses
 import hashlib
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +21,13 @@ from gm_multimodal.protein.output import TEMPORARY_SUFFIX
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, Stretch
 from gm_multimodal.protein.preparation.sources import Source
 
-FILES_PER_SHARD: Final = 32
-"""Of a shard on average."""
+MOST_FILES: Final = 64
+"""Files of a shard at most; half as many on average."""
 
 REJECTION_COLUMNS: Final = ("file", "chain", "residues", "reason", "number")
 
 _ROWS_AT_ONCE: Final = 256
+_ENDS: Final = 6  # of 256 names, after which a shard ends
 _STATE: Final = "gm_multimodal.made_from"
 _COLUMNS: Final = {
     "id": pa.string(),
@@ -95,12 +95,13 @@ class Shard:
 def plan(sources: Iterable[Source], criteria: Criteria, folder: Path) -> list[Shard]:
     """Divide the files into shards.
 
-    A shard ends after a file whose name says so (its checksum), so that adding files changes few shards.
+    A shard ends after a file whose name says so (by its hash), so that adding files changes few shards.
     """
     parts: list[list[Source]] = [[]]
     for source in sources:
         parts[-1].append(source)
-        if zlib.crc32(source.name.encode()) % FILES_PER_SHARD == 0:
+        ends = hashlib.sha256(source.name.encode("utf-8", "replace")).digest()[0] < _ENDS
+        if ends or len(parts[-1]) == MOST_FILES:
             parts.append([])
     return [Shard(part, folder / f"{_digest(part, criteria)}.parquet") for part in parts if part]
 
