@@ -20,5 +20,13 @@ class EmptyDataset(DatasetError):
     """A dataset that can be read, but none of whose rows passes the filters."""
 
 
+class StructureError(UserInputError):
+    """A structure file that is missing, malformed, too large or without protein; `reason` leaves out its name."""
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"structure file {path} {reason}")
+        self.reason = reason
+
+
 class IncompatibleProcess(TypeError):
     """A process that does not fit its path or its superposition partners, found before any step is taken."""

@@ -33,6 +33,9 @@ OPTIONS = {
     "optimisation trainer",
     "evaluate": "designs out reference reference_split most_compared most_candidates threads protein_mpnn "
     "mpnn_sequences likelihood esmfold fold_command seed device",
+    "prepare": "structures out download chains models gaps predicted min_length max_length max_resolution min_plddt "
+    "max_coil max_gyration_ratio max_broken keep_duplicates clustering validation_share test_share seed max_megabytes "
+    "max_seconds workers",
     "doctor": "checkpoint device threads",
 }
 

@@ -18,6 +18,7 @@ class Entry:
 
 COMMANDS = {
     "design": Entry("gm_multimodal.app.schemas.design:DesignConfig", "gm_multimodal.app.design:design"),
+    "prepare": Entry("gm_multimodal.app.schemas.prepare:PrepareConfig", "gm_multimodal.app.prepare:prepare"),
     "train": Entry("gm_multimodal.app.schemas.train:TrainConfig", "gm_multimodal.app.train:train"),
     "finetune": Entry(
         "gm_multimodal.app.schemas.finetune:FinetuneConfig",

@@ -51,7 +51,11 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
         ROTATIONS: torch.where(present[..., None, None], rotations, torch.eye(3)),
         SEQUENCE: pad_sequence([torch.from_numpy(chains.tokens[i]) for i in indices], batch_first=True),
     }
-    return ProteinBatch(state, single_chain(present))
+    context = single_chain(present)
+    index = context.index.clone()
+    for row, i in enumerate(indices):
+        index[row, : len(chains.positions[i])] = torch.from_numpy(chains.positions[i])
+    return ProteinBatch(state, Context(present, index, context.chain))
 
 
 def single_chain(present: Tensor) -> Context:

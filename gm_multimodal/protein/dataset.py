@@ -2,7 +2,8 @@
 
 Required columns: ``id``, ``source``, ``sequence``, ``length``, ``coordinates`` (list of floats, in the order of
 [length, 4, 3]: N, CA, C, O in Angstrom), ``cluster30`` (integer) and ``split`` (train, validation or test).
-The optional column ``dssp`` (one DSSP letter per residue) serves the filter on coil; further columns are ignored.
+The optional column ``dssp`` (one DSSP letter per residue) serves the filter on coil; ``positions`` (places along the
+chain, which jump where residues are missing) allows chains with gaps. Further columns are ignored.
 """
 
 from collections import Counter
@@ -17,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gm_multimodal.errors import DatasetError, EmptyDataset, UserInputError
+from gm_multimodal.protein.breaks import LONGEST_CA_CA
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
 from gm_multimodal.protein.residues import encode
 
 REQUIRED_COLUMNS: Final = ("id", "source", "sequence", "length", "coordinates", "cluster30", "split")
-_LONGEST_CA_CA: Final = 4.2  # Angstrom; above it residues are missing between two rows of coordinates
 _REGULAR_DSSP: Final = frozenset("HGIEB")  # helices and strands; every other letter is coil
 _ROWS_AT_ONCE: Final = 512
 
@@ -35,12 +36,14 @@ class Chains:
         coordinates: Backbones, each [L, 4, 3] float32: N, CA, C, O in Angstrom.
         tokens: Residue types, each [L] int64 in 0..19.
         clusters: Codes of the clusters at 30 % sequence identity, [len(self)] int64.
+        positions: Places along the chain, each [L] int64, growing; they jump where residues are missing.
     """
 
     ids: list[str]
     coordinates: list[npt.NDArray[np.float32]]
     tokens: list[npt.NDArray[np.int64]]
     clusters: npt.NDArray[np.int64]
+    positions: list[npt.NDArray[np.int64]]
 
     def __len__(self) -> int:
         """Return the number of chains."""
@@ -58,6 +61,7 @@ class Chains:
             [self.coordinates[i] for i in indices],
             [self.tokens[i] for i in indices],
             self.clusters[np.asarray(indices, dtype=np.int64)],
+            [self.positions[i] for i in indices],
         )
 
     def followed_by(self, other: "Chains") -> "Chains":
@@ -68,6 +72,7 @@ class Chains:
             [*self.coordinates, *other.coordinates],
             [*self.tokens, *other.tokens],
             np.concatenate([self.clusters, codes]),
+            [*self.positions, *other.positions],
         )
 
 
@@ -88,9 +93,11 @@ class _Filter:
             return f"length not in {self.min_length}..{self.max_length}"
         return None
 
-    def refuse_chain(self, coordinates: npt.NDArray[np.float32], dssp: str | None) -> str | None:
-        if len(coordinates) > 1 and ca_ca_distances(coordinates).max() > _LONGEST_CA_CA:
-            return f"chain break (consecutive CA-CA above {_LONGEST_CA_CA} Angstrom)"
+    def refuse_chain(
+        self, coordinates: npt.NDArray[np.float32], positions: npt.NDArray[np.int64], dssp: str | None
+    ) -> str | None:
+        if (ca_ca_distances(coordinates)[np.diff(positions) == 1] > LONGEST_CA_CA).any():
+            return f"chain break (consecutive CA-CA above {LONGEST_CA_CA} Angstrom)"
         if self.max_gyration_ratio is not None and gyration_ratio(coordinates) > self.max_gyration_ratio:
             return f"radius of gyration above {self.max_gyration_ratio} x 2.2 L^0.38 Angstrom"
         if self.max_coil is not None and _coil_share(coordinates, dssp) > self.max_coil:
@@ -109,7 +116,7 @@ def read_chains(
 ) -> Chains:
     """Read the chains of a Parquet file, or of all ``*.parquet`` files of a folder, that pass every filter.
 
-    Chains with a break (consecutive CA-CA above 4.2 Angstrom) are always left out.
+    Chains with a break that their positions do not tell (CA-CA above 4.2 Angstrom) are always left out.
 
     Args:
         path: File or folder.
@@ -130,10 +137,11 @@ def read_chains(
     coordinates: list[npt.NDArray[np.float32]] = []
     tokens: list[npt.NDArray[np.int64]] = []
     clusters: list[int] = []
+    positions: list[npt.NDArray[np.int64]] = []
     for file in _parquet_files(Path(path)):
         for row in _read_rows(file, keep, refused):
-            xyz, types = _decode_row(file, row)
-            reason = keep.refuse_chain(xyz, row["dssp"])
+            xyz, types, places = _decode_row(file, row)
+            reason = keep.refuse_chain(xyz, places, row["dssp"])
             if reason is not None:
                 refused[reason] += 1
                 continue
@@ -141,10 +149,11 @@ def read_chains(
             coordinates.append(xyz)
             tokens.append(types)
             clusters.append(row["cluster30"])
+            positions.append(places)
     if not ids:
         reasons = "; ".join(f"{count} {reason}" for reason, count in refused.items()) or "it has no rows"
         raise EmptyDataset(f"no chain of {path} can be used: {reasons}")
-    return Chains(ids, coordinates, tokens, np.array(clusters, dtype=np.int64))
+    return Chains(ids, coordinates, tokens, np.array(clusters, dtype=np.int64), positions)
 
 
 def _parquet_files(path: Path) -> list[Path]:
@@ -166,18 +175,19 @@ def _read_rows(file: Path, keep: _Filter, refused: Counter[str]) -> Iterator[dic
     with table:
         _check_columns(file, table.schema_arrow)
         columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
-        has_dssp = keep.max_coil is not None and "dssp" in table.schema_arrow.names
-        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns + ["dssp"] * has_dssp):
+        optional = [name for name, is_used in (("dssp", keep.max_coil is not None), ("positions", True)) if is_used]
+        columns += [name for name in optional if name in table.schema_arrow.names]
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
             rows = batch.drop_columns(["coordinates"]).to_pylist()
             for number, row in enumerate(rows):
-                missing = [name for name, value in row.items() if value is None and name != "dssp"]
+                missing = [name for name, value in row.items() if value is None and name not in optional]
                 if missing:
                     raise DatasetError(f"{file}: row {row['id']!r} has no value in column {missing[0]}")
                 reason = keep.refuse_row(row["length"], row["split"])
                 if reason is not None:
                     refused[reason] += 1
                     continue
-                yield {"dssp": None} | row | {"coordinates": batch["coordinates"][number]}
+                yield {"dssp": None, "positions": None} | row | {"coordinates": batch["coordinates"][number]}
 
 
 def _check_columns(file: Path, schema: pa.Schema) -> None:
@@ -188,9 +198,15 @@ def _check_columns(file: Path, schema: pa.Schema) -> None:
         )
     if not _is_list_of_floats(schema.field("coordinates").type):
         raise DatasetError(f"{file}: column coordinates is {schema.field('coordinates').type}, not a list of floats")
+    if "positions" in schema.names and not _is_list_of_integers(schema.field("positions").type):
+        raise DatasetError(f"{file}: column positions is {schema.field('positions').type}, not a list of integers")
     for name in ("length", "cluster30"):
         if not pa.types.is_integer(schema.field(name).type):
             raise DatasetError(f"{file}: column {name} is {schema.field(name).type}, not integer")
+
+
+def _is_list_of_integers(kind: pa.DataType) -> bool:
+    return bool((pa.types.is_list(kind) or pa.types.is_large_list(kind)) and pa.types.is_integer(kind.value_type))
 
 
 def _is_list_of_floats(kind: pa.DataType) -> bool:
@@ -198,7 +214,10 @@ def _is_list_of_floats(kind: pa.DataType) -> bool:
     return bool(is_list and pa.types.is_floating(kind.value_type))
 
 
-def _decode_row(file: Path, row: dict[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def _decode_row(
+    file: Path, row: dict[str, Any]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return coordinates, tokens and positions."""
     where = f"{file}: row {row['id']!r}"
     length = row["length"]
     try:
@@ -217,7 +236,10 @@ def _decode_row(file: Path, row: dict[str, Any]) -> tuple[npt.NDArray[np.float32
     coordinates = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(length, 4, 3)
     if not np.isfinite(coordinates).all():
         raise DatasetError(f"{where}: coordinates hold values that are missing or not finite")
-    return coordinates, tokens
+    positions = np.arange(length) if row["positions"] is None else np.array(row["positions"], dtype=np.int64)
+    if len(positions) != length or (np.diff(positions) < 1).any():
+        raise DatasetError(f"{where}: positions are not {length} growing whole numbers")
+    return coordinates, tokens, positions
 
 
 def _coil_share(coordinates: npt.NDArray[np.float32], dssp: str | None) -> float:

@@ -1,28 +1,29 @@
-"""Backbones read from structure files: PDB, mmCIF and BinaryCIF, each also gzipped."""
+"""Protein chains read from structure files: which residues make up a backbone, and what stood in its way."""
 
-import gzip
-import io
-import itertools
-import warnings
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import biotite.structure as struc
 import numpy as np
 import numpy.typing as npt
-from biotite.structure.io.pdb import PDBFile
-from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile, get_structure
 
-from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.residues import THREE_LETTER
+from gm_multimodal.errors import StructureError
+from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND
+from gm_multimodal.protein.modified import token_of_name
+from gm_multimodal.protein.structure_file import Atoms, StructureFile, open_structure
 
-_TOKEN_OF_NAME: Final = {name: token for token, name in enumerate(THREE_LETTER)}
-# selenomethionine stands in for methionine to solve the crystal's phases
-_TOKEN_OF_HETERO: Final = {"MSE": _TOKEN_OF_NAME["MET"]}
-_BACKBONE_ATOMS: Final = ("N", "CA", "C", "O")
-_READING: Final = {"altloc": "occupancy", "extra_fields": ["occupancy"]}
-_SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
+INCOMPLETE: Final = "residues without a complete backbone"
+UNKNOWN: Final = "residues of none of the twenty types"
+NUCLEOTIDES: Final = "nucleotides"
+DUPLICATES: Final = "residues with duplicate atoms"
+NOT_FINITE: Final = "residues whose coordinates are not numbers"
+
+_N, _CA, _C, _O = range(4)
+_CARBONYL: Final = 1.231  # Angstrom, length of the bond C=O
+
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,17 @@ class Chain:
         tokens: [L] int64 in 0..19.
         residue_numbers: [L] int64, the author's where the file has two; they may jump or be negative.
         insertion_codes: One letter per residue, or an empty string.
+        b_factors: [L] float32, of CA; a confidence in files of predictions.
+        faults: Why residues of the file are not among these, or stand here with a doubt: reason -> how many.
     """
 
     id: str
-    coordinates: npt.NDArray[np.float32]
+    coordinates: Floats
     tokens: npt.NDArray[np.int64]
     residue_numbers: npt.NDArray[np.int64]
     insertion_codes: list[str]
+    b_factors: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    faults: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of residues."""
@@ -50,106 +55,129 @@ class Chain:
 
 @dataclass(frozen=True)
 class _Residue:
-    chain: str
+    """One position of a chain; `rows` are those of N, CA, C, O among the atoms, -1 where there is none."""
+
     number: int
-    insertion_code: str
-    token: int
-    backbone: npt.NDArray[np.float32]
+    insertion: str
+    name: str
+    is_hetero: bool
+    rows: tuple[int, int, int, int]
     occupancy: float
 
 
 def read_backbone(path: str | Path, *, model: int = 1) -> list[Chain]:
     """Read the protein chains of one model of a structure file.
 
-    Kept are residues of the twenty types (selenomethionine as methionine) with all of N, CA, C and O; of alternative
-    locations the one with the highest occupancy.
+    Kept are residues of the twenty types with N, CA and C, modified ones as the type they were made from; of
+    alternative locations and residue types at one position those with the highest occupancy. A missing O is rebuilt
+    where the next residue is there; HETATM residues count if they are bonded to the chain.
 
     Args:
         path: ``.pdb``, ``.ent``, ``.cif``, ``.mmcif`` or ``.bcif``, or one of them followed by ``.gz``.
         model: Number of the model, from 1.
 
     Raises:
-        UserInputError: The file is missing, of another kind or malformed, lacks the model, or holds no such residue.
+        StructureError: The file is missing, of another kind or malformed, lacks the model, or holds no such residue.
     """
-    path = Path(path)
-    residues: dict[tuple[str, int, str], _Residue] = {}
-    atoms = _read_atoms(path, model)
-    starts = struc.get_residue_starts(atoms, add_exclusive_stop=True)
-    for start, stop in itertools.pairwise(starts):
-        residue = _to_residue(atoms[start:stop])
-        if residue is None:
-            continue
-        key = (residue.chain, residue.number, residue.insertion_code)
-        # a position with two residue types reads as two residues
-        if key not in residues or residue.occupancy > residues[key].occupancy:
-            residues[key] = residue
-    if not residues:
-        raise UserInputError(
-            f"{path} has no protein chain: no residue of the twenty types has all of N, CA, C and O in model {model}"
-        )
-    chains: dict[str, list[_Residue]] = {}
-    for residue in residues.values():
-        chains.setdefault(residue.chain, []).append(residue)
-    return [_to_chain(name, members) for name, members in chains.items()]
+    chains = [chain for chain in chains_of(open_structure(path), model) if len(chain)]
+    if not chains:
+        reason = "has no protein chain: no residue of the twenty types has all of N, CA, C and O"
+        raise StructureError(path, f"{reason} in model {model}")
+    return chains
 
 
-def _read_atoms(path: Path, model: int) -> struc.AtomArray:
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    is_gzipped = suffixes[-1:] == [".gz"]
-    suffix = next(iter(suffixes[-2:-1] if is_gzipped else suffixes[-1:]), "")
-    if suffix not in _SUFFIXES:
-        raise UserInputError(f"{path} is no structure file; its name must end in one of {', '.join(_SUFFIXES)} (+ .gz)")
-    if not path.is_file():
-        raise UserInputError(f"structure file {path} does not exist")
-    try:
-        # biotite warns of absent columns (elements, say) that no backbone needs
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _parse(path, suffix, is_gzipped, model)
-    except Exception as error:  # a malformed file can break a parser anywhere
-        reason = str(error) or type(error).__name__
-        raise UserInputError(f"structure file {path} cannot be read (model {model}): {reason}") from error
+def chains_of(file: StructureFile, model: int) -> list[Chain]:
+    """Return every chain of a model, also those without a usable residue; their faults say what they are.
+
+    Raises:
+        StructureError: There is no such model, or its atoms are malformed.
+    """
+    atoms = file.atoms(model)
+    chains: dict[str, list[int]] = {}
+    for row, name in enumerate(atoms.chain):
+        chains.setdefault(name, []).append(row)
+    return [_to_chain(name, atoms, rows) for name, rows in chains.items()]
 
 
-def _parse(path: Path, suffix: str, is_gzipped: bool, model: int) -> struc.AtomArray:
-    with gzip.open(path, "rb") if is_gzipped else path.open("rb") as file:
-        content = file.read()
-    if suffix == ".bcif":
-        return get_structure(BinaryCIFFile.read(io.BytesIO(content)), model, **_READING)
-    # the letters outside ASCII are in names of authors, and no parser needs those
-    text = io.StringIO(content.decode("ascii", "replace"))
-    if suffix in (".pdb", ".ent"):
-        return PDBFile.read(text).get_structure(model, **_READING)
-    return get_structure(CIFFile.read(text), model, **_READING)
-
-
-def _to_residue(atoms: struc.AtomArray) -> _Residue | None:
-    """Return the residue that these atoms make up, or None if it is of no use for a backbone."""
-    name = str(atoms.res_name[0])
-    # a standard name among the hetero atoms is a ligand, a free amino acid
-    token = _TOKEN_OF_HETERO.get(name) if atoms.hetero[0] else _TOKEN_OF_NAME.get(name, _TOKEN_OF_HETERO.get(name))
-    rows = [np.flatnonzero(atoms.atom_name == atom) for atom in _BACKBONE_ATOMS]
-    if token is None or any(len(row) == 0 for row in rows):
-        return None
-    first = [int(row[0]) for row in rows]
-    backbone = np.asarray(atoms.coord[first], dtype=np.float32)
-    if not np.isfinite(backbone).all():
-        return None
-    return _Residue(
-        chain=str(atoms.chain_id[0]),
-        number=int(atoms.res_id[0]),
-        insertion_code=str(atoms.ins_code[0]).strip(),
-        token=token,
-        backbone=backbone,
-        occupancy=float(np.mean(atoms.occupancy[first])),
+def _to_chain(name: str, atoms: Atoms, rows: Iterable[int]) -> Chain:
+    faults: Counter[str] = Counter()
+    residues = list(_residues(atoms, rows, faults))
+    places = np.array([residue.rows for residue in residues], dtype=np.int64).reshape(-1, 4)
+    backbones = np.where((places < 0)[..., None], np.float32(np.nan), atoms.xyz[places])
+    is_finite: npt.NDArray[np.bool_] = np.asarray(
+        (np.isfinite(backbones) | (places < 0)[..., None]).reshape(-1, 12).all(-1)
     )
-
-
-def _to_chain(name: str, residues: list[_Residue]) -> Chain:
+    bonded = np.linalg.norm(backbones[1:, _N] - backbones[:-1, _C], axis=-1) <= LONGEST_PEPTIDE_BOND
+    follows, leads = np.append(False, bonded), np.append(bonded, False)
+    # what shares the chain's name without a bond to it is a ligand or water
+    in_chain = follows | leads | ~np.array([residue.is_hetero for residue in residues], dtype=bool)
+    rebuilt = in_chain & leads & (places[:, _O] < 0) & is_finite
+    for i in np.flatnonzero(rebuilt):
+        backbones[i, _O] = _carbonyl_oxygen(backbones[i], backbones[i + 1, _N])
+    tokens = [token_of_name(residue.name) if in_chain[i] else None for i, residue in enumerate(residues)]
+    is_complete: npt.NDArray[np.bool_] = np.asarray(np.isfinite(backbones.reshape(-1, 12)).all(-1))
+    for i in np.flatnonzero(in_chain):
+        if not is_finite[i] or not is_complete[i] or tokens[i] is None:
+            faults[NOT_FINITE if not is_finite[i] else INCOMPLETE if not is_complete[i] else UNKNOWN] += 1
+    kept = np.flatnonzero(in_chain & is_finite & is_complete & np.array([t is not None for t in tokens], dtype=bool))
     return Chain(
         name,
-        np.stack([residue.backbone for residue in residues]),
-        np.array([residue.token for residue in residues], dtype=np.int64),
-        np.array([residue.number for residue in residues], dtype=np.int64),
-        [residue.insertion_code for residue in residues],
+        backbones[kept],
+        np.array([tokens[i] for i in kept], dtype=np.int64),
+        np.array([residues[i].number for i in kept], dtype=np.int64),
+        [residues[i].insertion for i in kept],
+        np.array([atoms.b_factor[places[i, _CA]] for i in kept], dtype=np.float32),
+        dict(+faults),
     )
+
+
+def _residues(atoms: Atoms, rows: Iterable[int], faults: Counter[str]) -> Iterable[_Residue]:
+    """Yield the residue at every position of a chain, of the alternatives the fullest, and count what is no residue.
+
+    Atoms are gathered by number, name and alternative location, not by neighbourhood in the file: where two residue
+    types share a position, their atoms may alternate.
+    """
+    positions: dict[tuple[int, str], dict[str, dict[str, dict[str, int]]]] = {}
+    doubled: set[tuple[int, str]] = set()
+    for row in rows:
+        key = (atoms.number[row], atoms.insertion[row])
+        by_altloc = positions.setdefault(key, {}).setdefault(atoms.residue[row], {})
+        if atoms.name[row] in by_altloc.setdefault(atoms.altloc[row], {}):
+            doubled.add(key)
+        else:
+            by_altloc[atoms.altloc[row]][atoms.name[row]] = row
+    for (number, insertion), by_name in positions.items():
+        best = None
+        for name, by_altloc in by_name.items():
+            shared = by_altloc.get("", {})
+            for altloc in sorted(by_altloc, key=lambda altloc: (altloc == "", altloc)):
+                residue = _to_residue(number, insertion, name, atoms, shared | by_altloc[altloc])
+                if best is None or _preference(residue) > _preference(best):
+                    best = residue
+        assert best is not None
+        if any("C1'" in names or "C1*" in names for names in by_name[best.name].values()):
+            faults[NUCLEOTIDES] += not best.is_hetero
+            continue
+        if (number, insertion) in doubled:
+            faults[DUPLICATES] += 1
+        yield best
+
+
+def _preference(residue: _Residue) -> tuple[bool, float]:
+    return min(residue.rows[:_O]) >= 0, residue.occupancy
+
+
+def _to_residue(number: int, insertion: str, name: str, atoms: Atoms, row_of: Mapping[str, int]) -> _Residue:
+    rows = (row_of.get("N", -1), row_of.get("CA", -1), row_of.get("C", -1), row_of.get("O", -1))
+    occupancies = [atoms.occupancy[row] for row in rows if row >= 0]
+    is_hetero = all(atoms.hetero[row] for row in row_of.values())
+    occupancy = sum(occupancies) / len(occupancies) if occupancies else 0.0
+    return _Residue(number, insertion, name, is_hetero, rows, occupancy)
+
+
+def _carbonyl_oxygen(backbone: Floats, next_nitrogen: Floats) -> Floats:
+    """O in the plane of CA, C and the next N, opposite to their bisector."""
+    carbon = backbone[_C]
+    directions = [(atom - carbon) / np.linalg.norm(atom - carbon) for atom in (backbone[_CA], next_nitrogen)]
+    bisector = directions[0] + directions[1]
+    return carbon - _CARBONYL * bisector / np.linalg.norm(bisector)

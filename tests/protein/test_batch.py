@@ -1,5 +1,7 @@
 """Batches: padding, contexts, and length buckets that show every cluster once an epoch."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -136,3 +138,13 @@ def test_epochs_and_seeds_differ_and_repeat():
     assert buckets().epoch(0) == buckets().epoch(0)
     assert buckets().epoch(0) != buckets().epoch(1)
     assert buckets().epoch(0) != buckets(seed=1).epoch(0)
+
+
+def test_places_along_the_chain_come_from_the_dataset(small_dataset):
+    chains = read_chains(small_dataset, split="validation", min_length=1, max_length=1000)
+    gapped = dataclasses.replace(chains, positions=[p + 10 * (p > 5) for p in chains.positions])
+    plain, jumped = collate(chains, [0, 1]).context, collate(gapped, [0, 1]).context
+    assert plain.index.tolist() == [list(range(plain.index.shape[1]))] * 2
+    for row in range(2):
+        present = plain.present[row]
+        assert torch.equal(jumped.index[row][present], plain.index[row][present] + 10 * (plain.index[row][present] > 5))

@@ -150,3 +150,18 @@ def test_what_is_no_dataset_is_refused(tmp_path):
     (tmp_path / "text.parquet").write_text("not a table")
     with pytest.raises(DatasetError, match="cannot be read as Parquet"):
         read_chains(tmp_path / "text.parquet", **ANY)
+
+
+def test_positions_allow_gaps_and_must_grow(written, rows):
+    broken = np.array(rows.coordinates[1]).reshape(5, 4, 3)
+    broken[3:] += 10.0
+    rows["coordinates"] = [rows.coordinates[0], list(broken.ravel()), rows.coordinates[2]]
+    rows["positions"] = [None, [0, 1, 2, 6, 7], [0, 1, 2, 3, 4]]
+    chains = read_chains(written(rows), **ANY)
+    assert [positions.tolist() for positions in chains.positions] == [[*range(5)], [0, 1, 2, 6, 7], [*range(5)]]
+    rows["positions"] = [None, [0, 1, 2, 2, 3], None]
+    with pytest.raises(DatasetError, match="row 'second': positions are not 5 growing whole numbers"):
+        read_chains(written(rows), **ANY)
+    rows["positions"] = ["x", "y", "z"]
+    with pytest.raises(DatasetError, match=r"column positions is .*, not a list of integers"):
+        read_chains(written(rows), **ANY)

@@ -1,16 +1,27 @@
 import gzip
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pandas as pd
 import pytest
 from biotite.structure.io.pdb import PDBFile
-from biotite.structure.io.pdbx import BinaryCIFFile, set_structure
+from biotite.structure.io.pdbx import (
+    BinaryCIFBlock,
+    BinaryCIFCategory,
+    BinaryCIFColumn,
+    BinaryCIFData,
+    BinaryCIFFile,
+    ByteArrayEncoding,
+    RunLengthEncoding,
+    set_structure,
+)
 
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.errors import StructureError, UserInputError
 from gm_multimodal.protein.metrics.geometry import ca_ca_validity
 from gm_multimodal.protein.residues import decode
-from gm_multimodal.protein.structure import read_backbone
+from gm_multimodal.protein.structure import DUPLICATES, INCOMPLETE, NOT_FINITE, UNKNOWN, read_backbone
+from gm_multimodal.protein.structure_file import open_structure
 
 NAMES = ["2zig_B_218", "3c4s_A_1", "3op9_A_6", "3w0e_A_1", "4kmf_A_1"]
 # test files of Biopython, biotite and gemmi, for whoever has put them there
@@ -104,11 +115,109 @@ def test_selenomethionine_reads_as_methionine_and_ligands_are_left_out(read_line
 
 
 def test_residues_without_a_complete_backbone_are_left_out(read_lines, lines):
-    kept = [line for line in lines if not (of_residue(line, 5) and line[12:16] == " O  ") and not of_residue(line, 9)]
-    kept = [edit(line, 17, "SEP") if of_residue(line, 11) else line for line in kept]
+    kept = [line for line in lines if not (of_residue(line, 5) and line[12:16] == " CA ") and not of_residue(line, 9)]
+    kept = [edit(line, 17, "UNK") if of_residue(line, 11) else line for line in kept]
     [chain] = read_lines(kept)
     assert set(range(1, 13)) - set(chain.residue_numbers) == {5, 9, 11}
+    assert chain.faults == {INCOMPLETE: 1, UNKNOWN: 1}
     assert ca_ca_validity(chain.coordinates) < 1.0
+
+
+def test_a_missing_oxygen_is_rebuilt_where_the_next_residue_tells_it(read_lines, lines):
+    [plain] = read_lines(lines)
+    [chain] = read_lines([line for line in lines if line[12:16] != " O  "])
+    assert decode(chain.tokens) == decode(plain.tokens)[:-1]
+    assert np.linalg.norm(chain.coordinates - plain.coordinates[:-1], axis=-1).max() < 0.2
+
+
+@pytest.mark.parametrize(("name", "letter"), [("SEP", "S"), ("HYP", "P"), ("MLY", "K"), ("CSO", "C"), ("HIE", "H")])
+def test_modified_residues_read_as_their_parents(read_lines, lines, name, letter):
+    changed = [edit(edit(line, 0, "HETATM"), 17, name) if of_residue(line, 11) else line for line in lines]
+    [chain] = read_lines(changed)
+    assert len(chain) == 69
+    assert decode(chain.tokens)[10] == letter
+
+
+@pytest.mark.parametrize("name", ["DAL", "CRO", "UNK"])
+def test_what_has_no_parent_among_the_twenty_leaves_a_gap(read_lines, lines, name):
+    [chain] = read_lines([edit(line, 17, name) if of_residue(line, 11) else line for line in lines])
+    assert len(chain) == 68
+    assert chain.faults == {UNKNOWN: 1}
+
+
+def test_atoms_of_two_residue_types_at_one_position_may_alternate(read_lines, lines):
+    mixed = []
+    for line in lines:
+        if line.startswith("ATOM") and of_residue(line, 3):
+            mixed.append(edit(edit(edit(line, 16, "A"), 17, "TYR"), 54, "  0.40"))
+            mixed.append(edit(edit(edit(line, 16, "B"), 17, "TRP"), 54, "  0.60"))
+        else:
+            mixed.append(line)
+    [chain] = read_lines(mixed)
+    assert len(chain) == 69
+    assert decode(chain.tokens)[2] == "W"
+    assert not chain.faults
+
+
+def test_duplicate_atoms_and_coordinates_that_are_not_numbers_are_counted(read_lines, lines):
+    [chain] = read_lines([line for line in lines for _ in range(1 + of_residue(line, 4))])
+    assert chain.faults == {DUPLICATES: 1}
+    broken = [edit(line, 30, "     nan") if of_residue(line, 7) and line[12:16] == " CA " else line for line in lines]
+    [chain] = read_lines(broken)
+    assert chain.faults == {NOT_FINITE: 1}
+    assert len(chain) == 68
+
+
+def test_blank_occupancies_and_b_factors_are_allowed(read_lines, lines):
+    [plain], [chain] = read_lines(lines), read_lines([line[:54] for line in lines])
+    np.testing.assert_array_equal(chain.coordinates, plain.coordinates)
+
+
+def test_a_line_that_is_cut_off_is_an_error(read_lines, lines):
+    with pytest.raises(StructureError, match=r"cannot be read: line 6\d is cut off"):
+        read_lines([*lines[:60], lines[60][:50]])
+
+
+def test_headers_tell_resolution_and_prediction(tmp_path, lines):
+    def opened(*header: str):
+        path = tmp_path / "headed.pdb"
+        path.write_text("\n".join([*header, *lines]))
+        return open_structure(path)
+
+    experiment = opened("EXPDTA    X-RAY DIFFRACTION", "REMARK   2 RESOLUTION.    1.85 ANGSTROMS.")
+    assert (experiment.resolution, experiment.is_predicted) == (1.85, False)
+    predicted = opened("TITLE     ALPHAFOLD MONOMER V2.0 PREDICTION FOR SOMETHING (P12345)")
+    assert (predicted.resolution, predicted.is_predicted) == (None, True)
+    assert not opened("TITLE     DESIGNED WITH HELP FROM ALPHAFOLD", "EXPDTA    X-RAY DIFFRACTION").is_predicted
+    assert not opened().is_predicted
+
+
+def test_sizes_are_bounded(tmp_path, data_folder):
+    path = tmp_path / "bomb.pdb.gz"
+    path.write_bytes(gzip.compress(bytes(3_000_000)))
+    with pytest.raises(StructureError, match="expands to more than 2 MB"):
+        open_structure(path, max_bytes=2_000_000)
+    with pytest.raises(StructureError, match=r"is larger than 0\.01 MB"):
+        open_structure(data_folder / "3op9_A_6.pdb", max_bytes=10_000)
+
+
+def test_a_binary_cif_that_announces_gigabytes_is_refused(tmp_path):
+    data = BinaryCIFData(np.ones(4, dtype=np.int32), [RunLengthEncoding(), ByteArrayEncoding()])
+    block = BinaryCIFBlock({"atom_site": BinaryCIFCategory({"pdbx_PDB_model_num": BinaryCIFColumn(data)})})
+    content = BinaryCIFFile({"bomb": block}).serialize()
+    encoding = content["dataBlocks"][0]["categories"][0]["columns"][0]["data"]["encoding"][0]
+    assert encoding["srcSize"] == 4
+    encoding["srcSize"] = 2**31 - 1
+    (tmp_path / "bomb.bcif").write_bytes(msgpack.packb(content))
+    with pytest.raises(StructureError, match="announces 2147483647 rows"):
+        open_structure(tmp_path / "bomb.bcif")
+
+
+def test_a_web_page_is_told_apart(tmp_path):
+    (tmp_path / "page.pdb").write_text("\n<!DOCTYPE html><html>Not found</html>")
+    with pytest.raises(StructureError, match="is a web page") as caught:
+        read_backbone(tmp_path / "page.pdb")
+    assert caught.value.reason == "is a web page or XML, not a structure"
 
 
 def test_insertion_codes_negative_numbers_and_chains_are_kept(read_lines, lines):

@@ -1,0 +1,1 @@
+"""From files of structures to a dataset of chains: find, examine, cluster, split, write."""

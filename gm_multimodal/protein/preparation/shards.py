@@ -1,0 +1,212 @@
+"""The dataset on disk: a Parquet file per some files while structures are read, then one of all that is kept.
+
+A shard is named by what decides its content (the files with their sizes and times, the criteria), so that it is done if
+it is there; it is written under another name and renamed when it is complete. Rejections stand beside it as CSV.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gm_multimodal.protein.output import TEMPORARY_SUFFIX
+from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, Stretch
+from gm_multimodal.protein.preparation.sources import Source
+
+MOST_FILES: Final = 64
+"""Files of a shard at most; half as many on average."""
+
+REJECTION_COLUMNS: Final = ("file", "chain", "residues", "reason", "number")
+
+_ROWS_AT_ONCE: Final = 256
+_ENDS: Final = 6  # of 256 names, after which a shard ends
+_STATE: Final = "gm_multimodal.made_from"
+_COLUMNS: Final = {
+    "id": pa.string(),
+    "source": pa.string(),
+    "chain": pa.string(),
+    "model": pa.int32(),
+    "sequence": pa.string(),
+    "length": pa.int32(),
+    "coordinates": pa.list_(pa.float32()),
+    "first_residue": pa.int32(),
+    "residue_numbers": pa.list_(pa.int32()),
+    "insertion_codes": pa.list_(pa.string()),
+    "positions": pa.list_(pa.int32()),
+    "helix": pa.float32(),
+    "strand": pa.float32(),
+    "radius_of_gyration_ratio": pa.float32(),
+    "resolution": pa.float32(),
+    "plddt": pa.float32(),
+}
+_ADDED: Final = {"cluster30": pa.int32(), "split": pa.string()}
+_SCALARS: Final = ("id", "source", "chain", "first_residue", "sequence", "resolution")
+
+
+@final
+@dataclass(frozen=True)
+class Shard:
+    """Some of the files.
+
+    Attributes:
+        sources: in order.
+        path: the Parquet file that holds their chains once they are read.
+    """
+
+    sources: Sequence[Source]
+    path: Path
+
+    @property
+    def rejections(self) -> Path:
+        """Where the rejections of these files are."""
+        return self.path.with_suffix(".csv")
+
+    def is_done(self) -> bool:
+        """Whether the files were read; the Parquet file is written last."""
+        return self.path.is_file()
+
+    def write(self, outcomes: Sequence[Outcome]) -> None:
+        """Write what the files gave, in their order."""
+        with replacing(self.rejections) as path, path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            for outcome in outcomes:
+                writer.writerows(_cells(rejection) for rejection in outcome.rejected)
+        rows = [_row(stretch) for outcome in outcomes for stretch in outcome.accepted]
+        schema = pa.schema(_COLUMNS)
+        with replacing(self.path) as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                writer.write_table(pa.Table.from_pylist(rows[start : start + _ROWS_AT_ONCE], schema))
+
+    def scalars(self) -> Iterator[dict[str, Any]]:
+        """Yield what tells a row apart, its sequence and its resolution, row by row."""
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(_SCALARS)):
+                yield from batch.to_pylist()
+
+
+def plan(sources: Iterable[Source], criteria: Criteria, folder: Path) -> list[Shard]:
+    """Divide the files into shards.
+
+    A shard ends after a file whose name says so (by its hash), so that adding files changes few shards.
+    """
+    parts: list[list[Source]] = [[]]
+    for source in sources:
+        parts[-1].append(source)
+        ends = hashlib.sha256(source.name.encode("utf-8", "replace")).digest()[0] < _ENDS
+        if ends or len(parts[-1]) == MOST_FILES:
+            parts.append([])
+    return [Shard(part, folder / f"{_digest(part, criteria)}.parquet") for part in parts if part]
+
+
+def merge(
+    shards: Iterable[Shard], path: Path, kept: Mapping[str, tuple[str, int, str]], state: str, *, with_positions: bool
+) -> None:
+    """Write the rows of all shards that are kept into one file, in order, a few hundred at a time.
+
+    Args:
+        shards: read completely.
+        path: the file to write.
+        kept: key of a row (`row_key`) -> (id, cluster, split).
+        state: what the rows were made from, to be found by `rows_of`.
+        with_positions: whether chains may have gaps, so that readers need the places along the chain.
+    """
+    columns = {name: kind for name, kind in _COLUMNS.items() if name != "positions" or with_positions}
+    schema = pa.schema({**columns, **_ADDED}, metadata={_STATE: state})
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for number, shard in enumerate(shards):
+            with pq.ParquetFile(shard.path) as file:
+                place = 0
+                for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)):
+                    keys = [row_key(number, place + i) for i in range(batch.num_rows)]
+                    place += batch.num_rows
+                    wanted = [i for i, key in enumerate(keys) if key in kept]
+                    if not wanted:
+                        continue
+                    ids, clusters, splits = zip(*(kept[keys[i]] for i in wanted), strict=True)
+                    table = pa.Table.from_batches([batch]).take(wanted)
+                    table = table.set_column(0, "id", pa.array(ids, pa.string()))
+                    table = table.append_column("cluster30", pa.array(clusters, pa.int32()))
+                    writer.write_table(table.append_column("split", pa.array(splits, pa.string())).cast(schema))
+
+
+def rows_of(path: Path, state: str) -> int | None:
+    """Return the number of rows of a merged file if it was made from this state, otherwise None."""
+    if not path.is_file():
+        return None
+    with pq.ParquetFile(path) as file:
+        metadata = file.schema_arrow.metadata or {}
+        return file.metadata.num_rows if metadata.get(_STATE.encode()) == state.encode() else None
+
+
+def row_key(shard: int, row: int) -> str:
+    """Return what tells a row of the shards, whatever its name."""
+    return f"{shard}:{row}"
+
+
+def write_rejections(path: Path, shards: Iterable[Shard], further: Sequence[Rejection]) -> None:
+    """Write one table of all rejections, those of the files in order and then the further ones."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(REJECTION_COLUMNS)
+        for shard in shards:
+            file.write(shard.rejections.read_text(encoding="utf-8"))
+        writer.writerows(_cells(rejection) for rejection in further)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a name to write to; it takes the place of `path` if all went well, and disappears otherwise."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _digest(sources: Sequence[Source], criteria: Criteria) -> str:
+    digest = hashlib.sha256(repr(dataclasses.astuple(criteria)).encode())
+    for source in sources:
+        try:
+            state = source.path.stat()
+            told: tuple[object, ...] = (state.st_size, state.st_mtime_ns)
+        except OSError:  # an entry that no database has, or a file that has just gone
+            told = ()
+        digest.update(repr((source.name, source.chain, *told)).encode())
+    return digest.hexdigest()[:20]
+
+
+def _cells(rejection: Rejection) -> tuple[str, ...]:
+    number = "" if rejection.number is None else f"{rejection.number:g}"
+    # names of files may hold what no encoding can write
+    texts = (rejection.file, rejection.chain, rejection.residues, rejection.reason, number)
+    return tuple(text.encode("utf-8", "replace").decode() for text in texts)
+
+
+def _row(stretch: Stretch) -> dict[str, Any]:
+    return {
+        "id": stretch.id,
+        "source": stretch.source,
+        "chain": stretch.chain,
+        "model": stretch.model,
+        "sequence": stretch.sequence,
+        "length": len(stretch.sequence),
+        "coordinates": stretch.coordinates.ravel(),
+        "first_residue": int(stretch.residue_numbers[0]),
+        "residue_numbers": stretch.residue_numbers,
+        "insertion_codes": stretch.insertion_codes,
+        "positions": stretch.positions,
+        "helix": stretch.shares.helix,
+        "strand": stretch.shares.strand,
+        "radius_of_gyration_ratio": stretch.gyration_ratio,
+        "resolution": stretch.resolution,
+        "plddt": stretch.plddt,
+    }

@@ -1,0 +1,64 @@
+"""What a dataset holds and what was left out, for its report; scalars only, never coordinates."""
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from gm_multimodal.protein.preparation.shards import REJECTION_COLUMNS
+from gm_multimodal.protein.preparation.splits import SPLITS
+
+
+@final
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a dataset.
+
+    Attributes:
+        chains: of each split.
+        clusters: of each split.
+        sources: files that gave a chain.
+        lengths: residues of every chain, [n].
+        helix: share of helix of every chain by P-SEA, [n].
+        strand: the same of strand.
+        reasons: reason -> rejections, the most frequent first.
+        refused_files: files of which nothing could be taken for a reason that concerns the file.
+    """
+
+    chains: dict[str, int]
+    clusters: dict[str, int]
+    sources: int
+    lengths: npt.NDArray[np.int64]
+    helix: npt.NDArray[np.float64]
+    strand: npt.NDArray[np.float64]
+    reasons: dict[str, int]
+    refused_files: int
+
+
+def summarise(dataset: Path, rejected: Path) -> Summary:
+    """Read a dataset's scalars and the table of its rejections."""
+    table = pq.read_table(dataset, columns=["source", "length", "helix", "strand", "split", "cluster30"])
+    splits = np.array(table["split"].to_pylist())
+    clusters = table["cluster30"].to_numpy()
+    reasons: Counter[str] = Counter()
+    refused = 0
+    with rejected.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            assert tuple(row) == REJECTION_COLUMNS
+            reasons[row["reason"].partition(":")[0]] += 1
+            refused += not row["chain"] and not row["residues"]
+    return Summary(
+        {name: int((splits == name).sum()) for name in SPLITS},
+        {name: len(np.unique(clusters[splits == name])) for name in SPLITS},
+        len(table["source"].unique()),
+        table["length"].to_numpy().astype(np.int64),
+        table["helix"].to_numpy().astype(np.float64),
+        table["strand"].to_numpy().astype(np.float64),
+        dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        refused,
+    )
