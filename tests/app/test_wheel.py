@@ -19,13 +19,15 @@ def contents(tmp_path_factory) -> set[str]:
         return set(wheel.namelist())
 
 
-def test_the_wheel_holds_configurations_checkpoints_and_code(contents):
+def test_the_wheel_holds_configurations_checkpoints_tables_and_code(contents):
     package = ROOT / "gm_multimodal"
     configs = {f"gm_multimodal/configs/{path.relative_to(ROOT / 'configs').as_posix()}" for path in yaml_files()}
     weights = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.safetensors")}
     code = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.py")}
+    data = {path.relative_to(ROOT).as_posix() for end in ("json", "css", "js") for path in package.rglob(f"*.{end}")}
     assert len(configs) >= 6
-    assert configs | weights | code | {"gm_multimodal/py.typed"} <= contents
+    assert len(data) >= 4
+    assert configs | weights | code | data | {"gm_multimodal/py.typed"} <= contents
 
 
 def test_the_wheel_holds_nothing_else(contents):

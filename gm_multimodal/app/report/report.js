@@ -78,10 +78,12 @@
     const next = { ...state, ...change }, words = [];
     if (next.sort) words.push(`sort=${next.down ? "-" : ""}${encodeURIComponent(next.sort)}`);
     if (next.open) words.push(`open=${encodeURIComponent(next.open)}`);
-    const hash = `#${words.join("&") || "all"}`;
-    if (hash === location.hash) read(); else location.hash = hash;
+    location.hash = `#${words.join("&") || "all"}`;
+    read();
   }
+  let last = null;  // the browser tells of a changed address later; what go() has shown is not shown again
   function read() {
+    last = location.hash;
     const words = Object.fromEntries(location.hash.slice(1).split("&").filter((w) => w.includes("=")).map((w) => w.split("=").map(decodeURIComponent)));
     const sort = words.sort || "", name = sort.replace(/^-/, "");
     const isKnown = name === "name" || columns.includes(name), before = `${state.sort} ${state.down}`;
@@ -168,7 +170,7 @@
   $("detail").onclose = () => { stop(); if (state.open) { state.open = null; go({}); } };
   $("previous").onclick = () => neighbour(-1);
   $("next").onclick = () => neighbour(1);
-  addEventListener("hashchange", read);
+  addEventListener("hashchange", () => { if (location.hash !== last) read(); });
   addEventListener("resize", () => { if (view && $("detail").open) view.draw(); });
   dark.onchange = () => { gallery(); heat(); };
   read();

@@ -29,9 +29,10 @@ Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _BREAK_COST: Final = 0.6  # of a gap in the first pairings, as TM-align has it; the last ones are free
-_MOTIONS_AT_ONCE: Final = 2048
+_FAR: Final = 1e6  # of padding, squared and in units of d0
+_MOTIONS_AT_ONCE: Final = 1024
 _SHORTEST_FRAGMENT: Final = 4  # residues
-_ENTRIES_AT_ONCE: Final = 4_000_000  # of score matrices in memory: 16 MB each
+_ENTRIES_AT_ONCE: Final = 2_000_000  # of score matrices in memory: 8 MB each
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ class _Block:
         for cost in costs:
             partners = align(self._matrix(motion, d0), cost)
             is_paired = (partners >= 0) & (partners < self.columns[:, None])
-            is_paired &= np.arange(partners.shape[1])[None] < self.rows[:, None]
+            is_paired &= _within(partners.shape[1], self.rows)
             weights = is_paired.astype(np.float32)
             other = np.take_along_axis(self.b, np.maximum(partners, 0)[..., None], axis=1)
             motion = _climb(self.a, other, weights, motion, d0, steps=4)
@@ -182,17 +183,20 @@ class _Block:
         return motion, total
 
     def _matrix(self, motion: Motion, d0: Floats) -> Floats:
-        """Scores of all pairs of residues under a motion, [P, n, m]; 0 for padding."""
-        moved = motion.apply(self.a)
-        squares: Floats = np.sum(moved**2, axis=-1)[:, :, None] + np.sum(self.b**2, axis=-1)[:, None]
-        squares -= 2.0 * (moved @ self.b.mT)
-        np.maximum(squares, 0.0, out=squares)
-        squares /= (d0**2)[:, None, None]
-        squares += 1.0
-        np.reciprocal(squares, out=squares)
-        squares *= np.arange(self.a.shape[1])[None, :, None] < self.rows[:, None, None]
-        squares *= np.arange(self.b.shape[1])[None, None] < self.columns[:, None, None]
-        return squares
+        """Scores of all pairs of residues under a motion, [P, n, m]; next to nothing for padding."""
+        denominators = self._denominators(motion, d0)
+        return np.reciprocal(denominators, out=denominators)
+
+    def _denominators(self, motion: Motion, d0: Floats) -> Floats:
+        """1 + d^2 / d0^2 of all pairs of residues, [P, n, m]: a product of (-2 x, |x|^2 + 1, 1) with (y, 1, |y|^2)."""
+        x, y = motion.apply(self.a) / d0[:, None, None], self.b / d0[:, None, None]
+        left = np.ones((*x.shape[:2], 5), dtype=np.float32)
+        right = np.ones((*y.shape[:2], 5), dtype=np.float32)
+        left[..., :3], right[..., :3] = -2.0 * x, y
+        left[..., 3] = np.where(_within(x.shape[1], self.rows), np.einsum("pkc,pkc->pk", x, x) + 1.0, _FAR)
+        right[..., 4] = np.where(_within(y.shape[1], self.columns), np.einsum("pkc,pkc->pk", y, y), _FAR)
+        products: Floats = left @ right.mT
+        return np.maximum(products, 1.0, out=products)
 
     def _starts(self, d0: Floats, search: Search) -> tuple[Integers, Motion]:
         """First superpositions: which pair each is of, and the motions."""
@@ -239,8 +243,14 @@ class _Block:
         for start in range(0, len(pairs), _MOTIONS_AT_ONCE):
             some = slice(start, start + _MOTIONS_AT_ONCE)
             part = Motion(motion.rotation[some], motion.shift[some])
-            covered[some] = thin.take(pairs[some])._matrix(part, d0[pairs[some]]).max(axis=2).sum(axis=1)
+            nearest = thin.take(pairs[some])._denominators(part, d0[pairs[some]]).min(axis=2)
+            covered[some] = (1.0 / nearest).sum(axis=1)
         return covered
+
+
+def _within(size: int, lengths: Integers) -> Bools:
+    """Tell which of `size` padded places belong to chains of these lengths, [P, size]."""
+    return np.arange(size)[None] < lengths[:, None]
 
 
 def _climb(x: Floats, y: Floats, weights: Floats, motion: Motion, d0: Floats, steps: int) -> Motion:

@@ -1,0 +1,167 @@
+"""The report: whole and alone, whatever there is to show; in a browser without errors, sorted, on a phone too."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from gm_multimodal.app.evaluate import evaluate
+from gm_multimodal.app.schemas.evaluate import EvaluateConfig
+from gm_multimodal.protein.output import write_trajectory
+from gm_multimodal.protein.structure import read_backbone
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+LENGTHS = {"2zig_B_218": 78, "3c4s_A_1": 57, "3op9_A_6": 69, "3w0e_A_1": 68, "4kmf_A_1": 62}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, data_folder, small_dataset):
+    """A run folder with five designs, a trajectory, a configuration and a broken file, evaluated."""
+    run = tmp_path_factory.mktemp("run")
+    for name in LENGTHS:
+        shutil.copy(data_folder / f"{name}.pdb", run)
+    (run / "broken.pdb").write_text("</script><b>no structure")
+    (run / "config.yaml").write_text("length: 69\nmade_with: {checkpoint_digest: 0123456789abcdef}\n")
+    (run / "trajectories").mkdir()
+    [chain] = read_backbone(data_folder / "3op9_A_6.pdb")
+    frames = np.stack([chain.coordinates * scale for scale in (0.2, 0.6, 1.0)])
+    write_trajectory(run / "trajectories" / "3op9_A_6.pdb", frames, np.stack([chain.tokens] * 3))
+    evaluate(
+        EvaluateConfig(
+            designs=str(run),
+            out=str(run / "evaluation"),
+            reference=str(small_dataset),
+            reference_split="all",
+            most_compared=300,
+            most_candidates=4,
+            threads=1,
+        )
+    )
+    return run / "evaluation"
+
+
+@pytest.fixture(scope="module")
+def page(folder) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def data_of(page: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+
+
+def test_the_page_needs_nothing_else(page):
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert len(page) < 150_000
+
+
+def test_the_page_holds_every_structure_and_why_cells_are_empty(page):
+    content = data_of(page)
+    assert [entry["name"] for entry in content["structures"]] == [*LENGTHS]
+    first = content["structures"][0]
+    assert len(first["values"]) == len(content["columns"])
+    assert len(first["ss"]) == len(first["rama"]) == len(first["sequence"]) == 78
+    assert "no designs.csv" in first["reasons"]["mean_confidence"]
+    assert sorted(content["tm"]["order"]) == [0, 1, 2, 3, 4]
+
+
+def test_the_page_plays_trajectories_and_shows_the_configuration(page):
+    assert {name: len(frames) for name, frames in data_of(page)["trajectories"].items()} == {"3op9_A_6": 3}
+    assert "0123456789abcdef" in page
+
+
+def test_names_and_reasons_cannot_break_the_page(page):
+    assert "broken.pdb" in page
+    assert "</script><b>" not in page
+
+
+def test_plots_hold_numbers_only(page):
+    svgs = re.findall(r"<svg.*?</svg>", page, re.S)
+    assert len(svgs) == 10
+    assert not any(re.search(r"\bnan\b|\binf\b", svg) for svg in svgs)
+
+
+@pytest.mark.parametrize("names", [["4kmf_A_1"], ["4kmf_A_1", "4kmf_A_1"]], ids=["one", "two identical"])
+def test_the_smallest_sets_have_a_report(tmp_path, data_folder, names):
+    for k, name in enumerate(names):
+        shutil.copy(data_folder / f"{name}.pdb", tmp_path / f"{k}.pdb")
+    evaluate(
+        EvaluateConfig(
+            designs=str(tmp_path),
+            out=str(tmp_path / "e"),
+            reference=None,
+            reference_split="all",
+            most_compared=300,
+            most_candidates=4,
+            threads=1,
+        )
+    )
+    page = (tmp_path / "e" / "report.html").read_text(encoding="utf-8")
+    assert len(data_of(page)["structures"]) == len(names)
+    assert ('id="heat"' in page) == (len(names) > 1)
+
+
+def browse(file, profile, *, width: int = 1366, fragment: str = "all") -> tuple[str, str]:
+    """The document after its scripts have run, and what was said on the console."""
+    command = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    command += [f"--window-size={width},900", "--virtual-time-budget=3000", "--enable-logging=stderr", "--v=0"]
+    result = subprocess.run(
+        [*command, "--dump-dom", f"{file.as_uri()}#{fragment}"], capture_output=True, text=True, timeout=120
+    )
+    assert 'data-ready="yes"' in result.stdout, result.stderr[-2000:]
+    return result.stdout, "\n".join(line for line in result.stderr.splitlines() if "CONSOLE" in line)
+
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@needs_browser
+def test_a_browser_sorts_the_gallery_without_a_word_on_the_console(folder, tmp_path):
+    names = sorted(LENGTHS, key=LENGTHS.__getitem__)
+    for fragment, expected in (("sort=length", names), ("sort=-length", names[::-1])):
+        document, console = browse(folder / "report.html", tmp_path, fragment=fragment)
+        assert console == ""
+        assert re.findall(r'class="card" data-name="([^"]*)"', document) == expected
+
+
+@needs_browser
+def test_a_browser_opens_turns_and_plays_a_structure_on_a_phone(folder, page, tmp_path):
+    # what a user would do, done by a script at the end of a copy of the page
+    script = """<script>
+    (async () => {
+      const $ = (id) => document.getElementById(id), said = document.body.dataset;
+      const until = async (claim) => { while (!claim()) await new Promise((go) => setTimeout(go, 20)); };
+      $("sort").value = "dssp_helix"; $("sort").dispatchEvent(new Event("change"));
+      await until(() => location.hash.includes("dssp_helix"));
+      document.querySelector('[data-name="3op9_A_6"]').click();
+      await until(() => $("detail").open);
+      const pixels = () => $("view").toDataURL(), box = $("view").getBoundingClientRect();
+      const at = (x) => ({ clientX: box.left + x, clientY: box.top + 50, pointerId: 1, bubbles: true });
+      let before = pixels();
+      $("view").setPointerCapture = () => {};
+      for (const [kind, x] of [["down", 50], ["move", 90], ["up", 90]]) {
+        $("view").dispatchEvent(new PointerEvent(`pointer${kind}`, at(x)));
+      }
+      said.turned = before !== pixels();
+      before = pixels();
+      $("frame").value = 0; $("frame").oninput();
+      said.played = $("play").hidden === false && before !== pixels();
+      said.title = $("title").textContent;
+      $("close").click();
+      await until(() => !$("detail").open);
+      said.overflow = document.documentElement.scrollWidth - innerWidth;
+      said.address = location.hash;
+    })();</script></body>"""
+    copy = tmp_path / "copy.html"
+    copy.write_text(page.replace("</body>", script), encoding="utf-8")
+    document, console = browse(copy, tmp_path / "profile", width=390)
+    assert console == ""
+    found = dict(re.findall(r'data-(\w+)="([^"]*)"', re.search(r"<body[^>]*>", document)[0]))
+    assert found["title"] == "3op9_A_6"
+    assert found["turned"] == found["played"] == "true"
+    assert int(found["overflow"]) <= 0
+    assert found["address"] == "#sort=dssp_helix"
