@@ -164,7 +164,7 @@ def distances(
 ) -> dict[str, Any]:
     """Distances of the distributions of figures to those of the references, each with its definition."""
     found: dict[str, Any] = {}
-    against = f"{len(references)} chains of {source}, of the designs' lengths +- {LENGTH_WINDOW}"
+    against = f"{len(references)} (evenly chosen, of the designs' lengths +- {LENGTH_WINDOW}) of {source}"
 
     def add(name: str, text: str, value: float | None, reason: str = "") -> None:
         definition = vars(Definition(f"{text}, against {against}", "gm_multimodal", __version__, "N, CA, C, O"))
