@@ -4,6 +4,7 @@ import torch
 
 from gm_multimodal import __version__
 from gm_multimodal.app.devices import resolve_device, set_threads
+from gm_multimodal.errors import CheckpointError
 from gm_multimodal.protein.judges.esmfold import EsmFold
 from gm_multimodal.protein.judges.fold_command import FoldCommand
 from gm_multimodal.protein.judges.folding import Folder
@@ -47,7 +48,10 @@ def judges_of(
 
 
 def _likelihood(checkpoint_name: str, device: torch.device, seed: int) -> LikelihoodJudge:
-    checkpoint = load_checkpoint(resolve(checkpoint_name))
+    try:
+        checkpoint = load_checkpoint(resolve(checkpoint_name))
+    except CheckpointError as error:
+        raise CheckpointError(f"likelihood={checkpoint_name}: {error}") from error
     model = Likelihood(checkpoint.network.to(device), checkpoint.product, device, seed)
     return LikelihoodJudge(model, f"{checkpoint_name} ({checkpoint.digest})", __version__)
 

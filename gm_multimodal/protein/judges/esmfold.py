@@ -71,5 +71,4 @@ class EsmFold:
         self._network.trunk.set_chunk_size(_CHUNK if len(letters) > _LONG else None)
         output = self._network.infer([letters])
         coordinates = output["positions"][-1, 0, :, _BACKBONE].float().cpu().numpy()
-        plddt = float(output["plddt"][0, :, _CA].float().mean())
-        return Fold(coordinates, 100 * plddt if plddt <= 1 else plddt)
+        return Fold(coordinates, 100 * float(output["plddt"][0, :, _CA].float().mean()))

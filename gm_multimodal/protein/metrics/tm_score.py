@@ -50,7 +50,7 @@ class Search:
     finalists: int
 
 
-THOROUGH: Final = Search(shifts=4, fragments=8, finalists=3)
+THOROUGH: Final = Search(shifts=4, fragments=16, finalists=4)
 
 
 def tm_score(a: Floats, b: Floats) -> float:
@@ -103,7 +103,10 @@ def tm_scores(
         threads: Blocks of pairs computed at the same time.
         progress: Called with the number of pairs that are done, again and again.
     """
-    chains = [(_alpha_carbons(a), _alpha_carbons(b)) for a, b in pairs]
+    # a chain stands in many pairs
+    distinct = {id(chain): chain for pair in pairs for chain in pair}
+    ready = {key: _alpha_carbons(chain) for key, chain in distinct.items()}
+    chains = [(ready[id(a)], ready[id(b)]) for a, b in pairs]
     sizes = np.array([(len(a), len(b)) for a, b in chains]).reshape(-1, 2)
     # chains of like sizes together, so that little is padded
     order = np.lexsort((sizes[:, 1], sizes[:, 0]))

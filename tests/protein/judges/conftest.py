@@ -20,3 +20,9 @@ def subject(data_folder: Path) -> Subject:
     """A real chain of 58 residues."""
     chain = read_backbone(data_folder / "3c4s_A_1.pdb")[0]
     return Subject("3c4s_A_1", chain.coordinates, chain.tokens)
+
+
+@pytest.fixture(scope="session")
+def fragment(subject: Subject) -> Subject:
+    """Its first 30 residues."""
+    return Subject("fragment", subject.coordinates[:30], subject.tokens[:30])

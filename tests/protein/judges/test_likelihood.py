@@ -39,10 +39,10 @@ def test_the_model_finds_a_real_backbone_likelier_than_a_shaken_one(model, subje
     assert other.mean - own.mean > 5 * (own.error + other.error) > 0
 
 
-def test_figures_do_not_depend_on_place_company_or_name(model, subject):
-    part = Subject("part", subject.coordinates[:25], subject.tokens[:25])
+def test_figures_do_not_depend_on_place_company_or_name(model, fragment):
+    part = Subject("part", fragment.coordinates[:20], fragment.tokens[:20])
     judge = LikelihoodJudge(model, "base", "0")
-    together = judge.judge([subject, part])
+    together = judge.judge([fragment, part])
     assert judge.judge([Subject("other", part.coordinates, part.tokens)])[0] == together[1]
     assert list(together[0]) == list(judge.definitions)
 

@@ -28,12 +28,12 @@ def test_a_score_is_the_same_wherever_the_chain_lies(mpnn, subject, monkeypatch)
     np.testing.assert_allclose(both[0], both[1], atol=5e-3)
 
 
-def test_designs_repeat_from_their_seed_and_leave_the_global_stream_alone(mpnn, subject):
+def test_designs_repeat_from_their_seed_and_leave_the_global_stream_alone(mpnn, fragment):
     torch.manual_seed(0)
-    first = mpnn.design(subject.coordinates, count=2, seed=3)
+    first = mpnn.design(fragment.coordinates, count=2, seed=3)
     drawn = torch.rand(4)
-    second = mpnn.design(subject.coordinates, count=2, seed=3)
-    other = mpnn.design(subject.coordinates, count=2, seed=4)
+    second = mpnn.design(fragment.coordinates, count=2, seed=3)
+    other = mpnn.design(fragment.coordinates, count=2, seed=4)
     torch.manual_seed(0)
     torch.testing.assert_close(drawn, torch.rand(4), rtol=0, atol=0)
     np.testing.assert_array_equal(first.tokens, second.tokens)
@@ -49,19 +49,19 @@ def test_designs_are_made_of_the_twenty_types_and_score_below_the_own_sequence(m
     assert drawn.best == np.argmin(drawn.scores)
 
 
-def test_many_sequences_are_drawn_in_batches_that_know_nothing_of_each_other(mpnn, subject, monkeypatch):
+def test_many_sequences_are_drawn_in_batches_that_know_nothing_of_each_other(mpnn, fragment, monkeypatch):
     module = "gm_multimodal.protein.judges.protein_mpnn._RESIDUES_AT_ONCE"
-    monkeypatch.setattr(module, 2 * len(subject.tokens))
-    three, two = (mpnn.design(subject.coordinates, count=count) for count in (3, 2))
+    monkeypatch.setattr(module, 2 * len(fragment.tokens))
+    three, two = (mpnn.design(fragment.coordinates, count=count) for count in (3, 2))
     np.testing.assert_array_equal(three.tokens[:2], two.tokens)
     assert (three.tokens[2] != two.tokens[0]).any()
 
 
-def test_the_figures_of_a_structure_do_not_depend_on_its_company_or_name(mpnn, subject):
-    part = Subject("part", subject.coordinates[:30], subject.tokens[:30])
+def test_the_figures_of_a_structure_do_not_depend_on_its_company_or_name(mpnn, fragment):
+    part = Subject("part", fragment.coordinates[:20], fragment.tokens[:20])
     judge = SequenceFit(mpnn, sequences=2)
-    together = judge.judge([part, subject])
-    alone = judge.judge([Subject("other", subject.coordinates, subject.tokens)])
+    together = judge.judge([part, fragment])
+    alone = judge.judge([Subject("other", fragment.coordinates, fragment.tokens)])
     assert together[1] == alone[0]
     assert list(alone[0]) == list(judge.definitions)
     assert 0 < alone[0]["mpnn_recovery"] <= alone[0]["mpnn_recovery_best"] < 1
