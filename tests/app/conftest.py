@@ -66,7 +66,7 @@ class FakeSampler:
         for index, blueprint in zip(indices, blueprints, strict=True):
             length = len(blueprint)
             rng = np.random.default_rng([seed, index, length])
-            coordinates = (10 * rng.normal(size=(length, 4, 3))).astype(np.float32)
+            coordinates = (4 * rng.normal(size=(length, 4, 3))).astype(np.float32)
             tokens = rng.integers(0, 20, length)
             steps = (np.stack([coordinates, coordinates]), np.stack([np.full(length, 20), tokens]))
             trajectory = Trajectory(*steps) if record_trajectory else None
