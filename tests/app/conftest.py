@@ -75,11 +75,12 @@ class FakeSampler:
 
 
 @pytest.fixture
-def sampler(monkeypatch) -> FakeSampler:
+def sampler(monkeypatch, tiny_checkpoint) -> FakeSampler:
     """Replace checkpoint and sampler of `design` by ones that cost nothing."""
     from gm_multimodal.app import design as command
-    from gm_multimodal.training.checkpoints import Checkpoint
+    from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint
 
+    product = load_checkpoint(tiny_checkpoint).product
     fake = FakeSampler()
     digests = {"base": "0" * 16, "other": "1" * 16}
     monkeypatch.setattr(command, "sample_block", fake)
@@ -87,6 +88,6 @@ def sampler(monkeypatch) -> FakeSampler:
     monkeypatch.setattr(
         command,
         "load_checkpoint",
-        lambda path, processes: Checkpoint(torch.nn.Identity(), {}, {}, {}, digests.get(path, "2" * 16), (20, 40)),
+        lambda path, processes: Checkpoint(torch.nn.Identity(), product, {}, {}, digests.get(path, "2" * 16), (20, 40)),
     )
     return fake
