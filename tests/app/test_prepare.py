@@ -53,6 +53,7 @@ def checksums(folder: Path) -> dict[str, str]:
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FINAL}
 
 
+@pytest.mark.slow
 def test_structures_become_a_dataset_that_train_reads(run, structures, data_folder):
     shutil.copy(data_folder / "3c4s_A_1.cif", structures)
     code, out, err = run("prepare", f"structures={structures}", "out=made", "workers=2", "test_share=0.2")
@@ -159,6 +160,7 @@ def malformed(good: bytes) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_malformed_files_have_their_lines_and_the_others_their_chains(run, structures):
     bad = malformed((structures / "3op9_A_6.pdb").read_bytes())
     assert len(bad) == 30
@@ -182,6 +184,7 @@ def test_malformed_files_have_their_lines_and_the_others_their_chains(run, struc
     assert told["bad/cut_within_a_line.pdb"][0][0].endswith("is cut off")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_dataset(run, structures, tmp_path):
     for path in sorted(structures.glob("*.pdb")):
         for copy in range(12):
