@@ -38,9 +38,21 @@ class CategoricalPrediction:
         """Draw z, int64 [*B]."""
         return draw_categorical(self.mean(), noise)
 
-    def tempered(self, temperature: float) -> "CategoricalPrediction":
-        """Return the law proportional to P^(1/temperature): a heuristic that trades diversity for likelihood."""
-        return self if temperature == 1 else CategoricalPrediction(self.logits / temperature, self.weight)
+    def tempered(self, temperature: float, background: tuple[float, ...] = ()) -> "CategoricalPrediction":
+        """Return the law proportional to q (P/q)^(1/temperature): a heuristic that trades diversity for likelihood.
+
+        Args:
+            temperature: above 0; 1 is the law itself.
+            background: q, a law of the states. What a prediction says beyond it is sharpened, so that a site of which
+                nothing is known keeps it at any temperature; a uniform q sharpens what is frequent everywhere, too.
+                Empty: uniform.
+        """
+        if temperature == 1:
+            return self
+        logits = self.logits / temperature
+        if background:
+            logits = logits + (1 - 1 / temperature) * logits.new_tensor(background).log()
+        return CategoricalPrediction(logits, self.weight)
 
 
 @final

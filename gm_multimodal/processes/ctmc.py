@@ -28,7 +28,8 @@ class MaskingCTMC(ConditionalProcess):
     Attributes:
         path: the mixture path on a set with a mask.
         remasking: eta >= 0 [1/time], strength of the balanced re-masking.
-        temperature: > 0; draws from P^(1/temperature). A heuristic: 1 is the model's own law.
+        temperature: > 0; draws from q (P/q)^(1/temperature). A heuristic: 1 is the model's own law.
+        background: q, probabilities of the states; empty means uniform.
         order: which of the masked sites are unmasked once their number is drawn: "random" is the chain; "purity"
             takes the sites of the most certain prediction first, a heuristic.
     """
@@ -37,6 +38,7 @@ class MaskingCTMC(ConditionalProcess):
     remasking: float = 0.0
     temperature: float = 1.0
     order: Literal["random", "purity"] = "random"
+    background: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse another space, and settings without meaning, naming them."""
@@ -45,6 +47,8 @@ class MaskingCTMC(ConditionalProcess):
             raise ValueError(f"MaskingCTMC: remasking is {self.remasking}; give 0 or a positive rate.")
         if not self.temperature > 0:
             raise ValueError(f"MaskingCTMC: temperature is {self.temperature}; give a positive number.")
+        if self.background and not (len(self.background) == self._set.size and min(self.background) > 0):
+            raise ValueError(f"MaskingCTMC: background has to be {self._set.size} numbers above 0, or none.")
         if self.order not in ("random", "purity"):
             raise ValueError(f"MaskingCTMC: order is {self.order!r}; choose 'random' or 'purity'.")
 
@@ -75,7 +79,7 @@ class MaskingCTMC(ConditionalProcess):
         assert isinstance(prediction, CategoricalPrediction)
         unmask, remask = self._probabilities(t, t_next)
         is_masked = x == self._set.mask
-        drawn = draw_categorical(prediction.tempered(self.temperature).mean(), noise)
+        drawn = draw_categorical(prediction.tempered(self.temperature, tuple(self.background)).mean(), noise)
         chosen = is_masked & (noise.uniform(x.shape) < unmask)
         if self.order == "purity":
             chosen = _most_certain(chosen.sum(-1, keepdim=True), is_masked & (t_next > t), prediction.mean().amax(-1))

@@ -27,7 +27,7 @@ SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 ATOM_NAMES: Final = ("N", "CA", "C", "O", "C1'", "C1*")
 """The atoms that are read: the backbone of proteins, and the one by which a nucleotide is known."""
 
-_NO_ATOMS: Final = "has no atoms of a protein or nucleic acid"
+_NO_ATOMS: Final = "has no protein chain: none of its atoms is one of a backbone"
 _MOST_ATOMS: Final = 20_000_000  # more than any entry of the Protein Data Bank has; bounds what BinaryCIF announces
 _PDB_COORDINATES_END: Final = 54
 _PDB_RESOLUTION: Final = re.compile(r"^REMARK   2 RESOLUTION\.\s+(\d+\.\d+)", re.MULTILINE)

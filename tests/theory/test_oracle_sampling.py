@@ -149,18 +149,21 @@ def test_what_is_given_conditions_the_rest():
     assert (found - expected).abs().max() < 4 * (0.16 / 1500) ** 0.5 + 0.02
 
 
-def test_a_temperature_gives_the_tempered_law():
-    """P^(1/T), normalised, at one site; n = 20,000."""
+@pytest.mark.parametrize("background", [(), (0.1, 0.2, 0.3, 0.4), tuple(WEIGHTS.tolist())], ids=str)
+def test_a_temperature_gives_the_tempered_law(background):
+    """q (P/q)^(1/T), normalised, at one site; q itself where P = q; n = 20,000."""
     oracle = one_letter()
     factor = product_of(SEQUENCE)["sequence"]
+    q = torch.tensor(background or (0.25,) * 4)
     for temperature in (0.5, 2.0):
-        process = MaskingCTMC(MASKING, temperature=temperature)
+        process = MaskingCTMC(MASKING, temperature=temperature, background=background)
         product = {"sequence": type(factor)(process, factor.parameterization, factor.clock)}
         state = run(oracle, 20_000, 3, product)
-        tempered = WEIGHTS ** (1 / temperature) / (WEIGHTS ** (1 / temperature)).sum()
+        tempered = q * (WEIGHTS / q) ** (1 / temperature)
+        tempered = tempered / tempered.sum()
         found = state["sequence"].flatten().bincount(minlength=4) / 20_000
         assert (found - tempered).abs().max() < 4 * (0.25 / 20_000) ** 0.5
-        assert (found - WEIGHTS).abs().max() > 0.05
+        assert ((found - WEIGHTS).abs().max() > 0.05) == (not torch.equal(q, WEIGHTS))
 
 
 def uncertain(x):
