@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
@@ -116,20 +116,27 @@ def _ends(weight: Weight) -> tuple[float, float]:
     return first, last
 
 
-def flow_and_jump(path: IsotropicPath, jump_weight: Weight, speed: float = 1.0) -> Superposition:
-    """Superpose the flow of the mean and the canonical jump of a path whose flow is linear: one posterior drives both.
+def flow_and_jump(
+    path: IsotropicPath,
+    jump_weight: Weight,
+    speed: float = 1.0,
+    marginal: Literal["mean", "sample"] = "mean",
+) -> Superposition:
+    """Superpose the flow and the canonical jump of a path: one posterior drives both.
 
     Args:
         path: their path.
         jump_weight: weight of the jump in [0, 1]; or a pair, the weights at t = 0 and t = 1.
         speed: of the flow; above 1 a heuristic (see `Flow`).
+        marginal: of the flow (see `Flow`). "sample" makes every step exact for a joint posterior, "mean" is of first
+            order in the step and has less noise.
 
     Raises:
         ValueError: if the weight leaves [0, 1].
     """
     at_start, at_end = _ends(tuple(jump_weight) if isinstance(jump_weight, list) else jump_weight)
     flow = 1 - at_start, 1 - at_end
-    return Superposition((Flow(path, speed), Jump(path)), (flow, (at_start, at_end)))
+    return Superposition((Flow(path, speed, marginal), Jump(path)), (flow, (at_start, at_end)))
 
 
 @final

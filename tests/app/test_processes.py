@@ -10,6 +10,7 @@ CHOICES = [
     ["process/rotations=superposition"],
     ["process/rotations=superposition", "jump_weight=0.25"],
     ["process/rotations=superposition", "process.rotations.jump_weight=[1,0]"],
+    ["process/rotations=superposition", "process.rotations.marginal=sample"],
     ["process/rotations=plug-in"],
     ["process/translations=langevin"],
 ]
