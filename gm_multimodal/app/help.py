@@ -13,6 +13,7 @@ _HYDRA_FLAGS = (
     ("--info", "print what Hydra knows; --hydra-help lists its other flags"),
 )
 
+_LONGEST = 40  # characters of a default value; a longer one stands in the file of its group
 _REQUIRED = "???"  # Hydra's mark of a value without default
 
 
@@ -56,7 +57,8 @@ def _group_rows(group: Option) -> list[tuple[str, str]]:
 def _row(option: Option) -> tuple[str, str]:
     if option.default == _REQUIRED:
         return f"{option.key}=VALUE", f"{option.help} (required)"
-    return f"{option.key}={option.default}", option.help
+    default = option.default if len(option.default) <= _LONGEST else f"{option.default[: _LONGEST - 4]} ..."
+    return f"{option.key}={default}", option.help
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> list[str]:

@@ -8,15 +8,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from gm_multimodal.app.evaluate import evaluate
-from gm_multimodal.app.schemas.evaluate import EvaluateConfig
 from gm_multimodal.protein.metrics.definition import Definition, Subject
-
-
-def config(designs, out, **changes) -> EvaluateConfig:
-    values = {"reference": None, "reference_split": "all", "most_compared": 300, "most_candidates": 8, "threads": 1}
-    tools = {"protein_mpnn": False, "mpnn_sequences": 8, "likelihood": None, "esmfold": None, "fold_command": None}
-    values |= tools | {"seed": 0, "device": "cpu"}
-    return EvaluateConfig(designs=str(designs), out=str(out), **{**values, **changes})
+from tests.app.evaluations import config
 
 
 def rows(path) -> list[dict[str, str]]:

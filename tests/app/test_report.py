@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gm_multimodal.app.evaluate import evaluate
-from gm_multimodal.app.schemas.evaluate import EvaluateConfig
 from gm_multimodal.protein.output import write_trajectory
 from gm_multimodal.protein.structure import read_backbone
+from tests.app.evaluations import config
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 LENGTHS = {"2zig_B_218": 78, "3c4s_A_1": 57, "3op9_A_6": 69, "3w0e_A_1": 68, "4kmf_A_1": 62}
@@ -29,17 +29,7 @@ def folder(tmp_path_factory, data_folder, small_dataset):
     [chain] = read_backbone(data_folder / "3op9_A_6.pdb")
     frames = np.stack([chain.coordinates * scale for scale in (0.2, 0.6, 1.0)])
     write_trajectory(run / "trajectories" / "3op9_A_6.pdb", frames, np.stack([chain.tokens] * 3))
-    evaluate(
-        EvaluateConfig(
-            designs=str(run),
-            out=str(run / "evaluation"),
-            reference=str(small_dataset),
-            reference_split="all",
-            most_compared=300,
-            most_candidates=4,
-            threads=1,
-        )
-    )
+    evaluate(config(run, run / "evaluation", reference=str(small_dataset), most_candidates=4))
     return run / "evaluation"
 
 
@@ -89,17 +79,7 @@ def test_plots_hold_numbers_only(page):
 def test_the_smallest_sets_have_a_report(tmp_path, data_folder, names):
     for k, name in enumerate(names):
         shutil.copy(data_folder / f"{name}.pdb", tmp_path / f"{k}.pdb")
-    evaluate(
-        EvaluateConfig(
-            designs=str(tmp_path),
-            out=str(tmp_path / "e"),
-            reference=None,
-            reference_split="all",
-            most_compared=300,
-            most_candidates=4,
-            threads=1,
-        )
-    )
+    evaluate(config(tmp_path, tmp_path / "e", most_candidates=4))
     page = (tmp_path / "e" / "report.html").read_text(encoding="utf-8")
     assert len(data_of(page)["structures"]) == len(names)
     assert ('id="heat"' in page) == (len(names) > 1)
