@@ -131,7 +131,7 @@ def test_fewer_designs_leave_the_others_and_say_so(run, sampler, tmp_path):
         ("batch_size=2", "batch_size: 4 -> 2"),
         ("format=cif", "format: pdb -> cif"),
         ("checkpoint=other", f"made_with.checkpoint_digest: {'0' * 16} -> {'1' * 16}"),
-        ("sequence_temperature=0.5", "process.sequence.temperature: 1.0 -> 0.5"),
+        ("sequence_temperature=0.5", "process.sequence.temperature: 0.3 -> 0.5"),
         ("process.sequence.order=random", "process.sequence.order: purity -> random"),
         ("threads=7", "-> 7"),
     ],

@@ -31,11 +31,11 @@ BELONGS: Final = {
     "redesign_motif_sequence": (False, ("motif",)),
     "start_time": (0.6, ("partial",)),
     "fix": (None, ("inverse_fold", "motif", "partial")),
-    "structure_end": (1.0, ("codesign", "motif")),
-    "sequence_start": (0.0, ("codesign", "motif")),
+    "structure_end": (0.7, ("codesign", "motif")),
+    "sequence_start": (0.7, ("codesign", "motif")),
     "omit": (None, _MAKES_SEQUENCES),
     "bias": (None, _MAKES_SEQUENCES),
-    "sequence_temperature": (1.0, _MAKES_SEQUENCES),
+    "sequence_temperature": (0.3, _MAKES_SEQUENCES),
 }
 """Option -> its default, and the tasks that read it; the other tasks refuse another value."""
 
