@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from gm_multimodal.product import Product
 from gm_multimodal.protein.contigs import parse_contig
-from gm_multimodal.protein.design import Design, sample_block
+from gm_multimodal.protein.design import Design, sample_block, staged
 from gm_multimodal.protein.design_tasks import Motif
 from gm_multimodal.protein.input_structure import InputStructure, open_structure
 from gm_multimodal.protein.metrics import geometry
@@ -105,19 +105,22 @@ def figures(design: Design) -> dict[str, float]:
     }
 
 
-def measure(case: tuple[str, InputStructure, str], checkpoint: Checkpoint, options: Any) -> list[dict[str, Any]]:
+def measure(
+    case: tuple[str, InputStructure, str], checkpoint: Checkpoint, settings: dict[str, Any], number: int
+) -> list[dict[str, Any]]:
     """Design around one motif, in blocks of four, and measure every design."""
     kind, structure, contig = case
     task, rows = Motif(structure, parse_contig(contig, structure), seed=0), []
-    for start in range(0, options.designs, 4):
-        indices, before = range(start, min(start + 4, options.designs)), time.process_time()
+    stages = {key: settings[key] for key in ("structure_end", "sequence_start")}
+    for start in range(0, number, 4):
+        indices, before = range(start, min(start + 4, number)), time.process_time()
         designs, misses = sample(
             checkpoint.network,
-            checkpoint.product,
+            staged(checkpoint.product, **stages),
             blueprints=[task.blueprint(i) for i in indices],
             indices=indices,
             seed=0,
-            grid=UniformGrid(options.steps, options.last_step),
+            grid=UniformGrid(settings["steps"], settings["last_step"]),
             device=torch.device("cpu"),
         )
         place = {"kind": kind, "motif": f"{structure.path.name} {contig}"}
@@ -135,11 +138,11 @@ def print_row(title: str, part: pd.DataFrame) -> None:
     print("| " + " | ".join(map(str, cells)) + " |")
 
 
-def design_processes(overrides: list[str]) -> dict[str, Any]:
-    """Return the processes that `design` runs with these overrides."""
+def design_settings(overrides: list[str]) -> dict[str, Any]:
+    """Return the settings that `design` runs with under these overrides."""
     with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "configs"), version_base="1.3"):
         config = compose("design", overrides=["out=unused", *overrides])
-    return OmegaConf.to_container(config, resolve=True)["process"]
+    return OmegaConf.to_container(config, resolve=True)
 
 
 if __name__ == "__main__":
@@ -147,15 +150,18 @@ if __name__ == "__main__":
     parser.add_argument("chains", type=Path, help="chains.parquet with the columns split, globular and dssp")
     parser.add_argument("--checkpoint", default="base", help="name or file")
     parser.add_argument("--designs", type=int, default=16, help="of every motif")
-    parser.add_argument("--steps", type=int, default=50, help="network calls")
-    parser.add_argument("--last-step", type=float, default=0.03, help="share of the time that the last step takes")
-    parser.add_argument("--process", nargs="*", default=[], help="overrides such as process.rotations.speed=1")
+    parser.add_argument("--set", nargs="*", default=[], help="options of design, such as process.rotations.speed=1")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    checkpoint = load_checkpoint(resolve(options.checkpoint), design_processes(options.process))
+    settings = design_settings(options.set)
+    checkpoint = load_checkpoint(resolve(options.checkpoint), settings["process"])
     with tempfile.TemporaryDirectory() as folder:
         table = pd.DataFrame(
-            [row for case in motifs(options.chains, Path(folder)) for row in measure(case, checkpoint, options)]
+            [
+                row
+                for case in motifs(options.chains, Path(folder))
+                for row in measure(case, checkpoint, settings, options.designs)
+            ]
         )
     print(f"{HEAD}\n{'|---' * 10}|")
     for kind, part in [*table.groupby("kind", sort=False), ("all", table)]:
