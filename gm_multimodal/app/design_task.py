@@ -4,7 +4,6 @@ import glob
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +16,8 @@ from gm_multimodal.protein.design_tasks import Codesign, Fold, Motif, Redesign, 
 from gm_multimodal.protein.fasta import read_fasta
 from gm_multimodal.protein.input_structure import InputStructure, open_structure
 from gm_multimodal.protein.residues import RESIDUES
+from gm_multimodal.protein.structure_file import SUFFIXES, is_structure_name
 
-_SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 _SHOWN: Final = 8  # designs that a plan tells of
 
 
@@ -109,7 +108,7 @@ def _structures(text: str) -> list[InputStructure]:
         _note_left_out(structure)
         return [structure]
     pattern = os.path.join(glob.escape(str(path)), "*") if path.is_dir() else str(path)
-    files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if _is_structure(file)]
+    files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if is_structure_name(file)]
     structures = []
     for file in files:
         try:
@@ -120,7 +119,7 @@ def _structures(text: str) -> list[InputStructure]:
             _note_left_out(structures[-1])
     if not structures:
         raise UserInputError(
-            f"structure={text} has no structure that can be read ({len(files)} files end in {', '.join(_SUFFIXES)})."
+            f"structure={text} has no structure that can be read ({len(files)} files end in {', '.join(SUFFIXES)})."
         )
     return structures
 
@@ -132,8 +131,3 @@ def _note_left_out(structure: InputStructure) -> None:
         remark = str(error)
     if remark:
         note(remark)
-
-
-def _is_structure(file: str) -> bool:
-    names: Sequence[str] = [suffix.lower() for suffix in Path(file).suffixes if suffix.lower() != ".gz"]
-    return bool(names) and names[-1] in _SUFFIXES

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.blueprint import ResidueId
+from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND
 from gm_multimodal.protein.side_chains import SideChain, left_out, read_atoms, side_chains
 from gm_multimodal.protein.structure import Chain, read_backbone
 
-_PEPTIDE_BOND: Final = 2.0  # Angstrom; 1.33 when it is whole
 _SHOWN: Final = 6  # residues that a message names
 
 # A chain of letters, or any name before a colon; a number, perhaps negative; an insertion code.
@@ -70,7 +70,7 @@ class InputStructure:
     def is_bonded(self) -> npt.NDArray[np.bool_]:
         """Tell for every residue but the last whether a peptide bond leads to the next one, [L - 1]."""
         gap = np.linalg.norm(self.coordinates[1:, 0] - self.coordinates[:-1, 2], axis=-1)
-        return (gap < _PEPTIDE_BOND) & (np.diff(self.chain) == 0)
+        return (gap <= LONGEST_PEPTIDE_BOND) & (np.diff(self.chain) == 0)
 
     @cached_property
     def position(self) -> npt.NDArray[np.int64]:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.protein.structure import read_backbone
+from gm_multimodal.protein.structure_file import SUFFIXES, is_structure_name
 
-_ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 _CONFIDENCE_REMARK = b"B-FACTOR = 100 X MODEL PROBABILITY"
 _DIGITS = 16  # of a digest: no two of a million files are likely to share them
 
@@ -41,7 +41,7 @@ def structure_files(key: str, pattern: str) -> list[Path]:
     """
     path = Path(pattern)
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if file.is_file() and _is_structure(file)]
+        files = [file for file in sorted(path.iterdir()) if file.is_file() and is_structure_name(file.name)]
         what = f"folder {pattern} holds no structure file"
     elif path.exists():
         return [path]
@@ -50,7 +50,7 @@ def structure_files(key: str, pattern: str) -> list[Path]:
         what = f"{pattern} matches no file"
     if not files:
         raise UserInputError(
-            f"{key}: {what}: give a folder with files that end in {', '.join(_ENDINGS)} (+ .gz), one such file, or a "
+            f"{key}: {what}: give a folder with files that end in {', '.join(SUFFIXES)} (+ .gz), one such file, or a "
             f"pattern in quotes such as {key}='runs/*/*.pdb'."
         )
     return files
@@ -105,10 +105,6 @@ def _residue_confidence(content: bytes, length: int) -> npt.NDArray[np.floating]
     return values if len(values) == length else None
 
 
-def _is_structure(file: Path) -> bool:
-    return file.name.lower().removesuffix(".gz").endswith(_ENDINGS)
-
-
 def _names(files: Sequence[Path]) -> dict[Path, str]:
     """Return a name for each file: its own without ending, or where others have the same, with its place and ending."""
     stems = {file: _without_ending(file.name) for file in files}
@@ -122,7 +118,7 @@ def _names(files: Sequence[Path]) -> dict[Path, str]:
 
 def _without_ending(name: str) -> str:
     stem = name.removesuffix(".gz")
-    return Path(stem).stem if stem.lower().endswith(_ENDINGS) else stem
+    return Path(stem).stem if stem.lower().endswith(SUFFIXES) else stem
 
 
 def _confidences(folder: Path) -> dict[str, float]:
