@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from gm_multimodal.product import Product
 from gm_multimodal.protein.contigs import parse_contig
-from gm_multimodal.protein.design import Design, sample_block, staged
+from gm_multimodal.protein.design import Design, sample_block
 from gm_multimodal.protein.design_tasks import Motif
 from gm_multimodal.protein.input_structure import InputStructure, open_structure
 from gm_multimodal.protein.metrics import geometry
@@ -111,12 +111,11 @@ def measure(
     """Design around one motif, in blocks of four, and measure every design."""
     kind, structure, contig = case
     task, rows = Motif(structure, parse_contig(contig, structure), seed=0), []
-    stages = {key: settings[key] for key in ("structure_end", "sequence_start")}
     for start in range(0, number, 4):
         indices, before = range(start, min(start + 4, number)), time.process_time()
         designs, misses = sample(
             checkpoint.network,
-            staged(checkpoint.product, **stages),
+            checkpoint.product,
             blueprints=[task.blueprint(i) for i in indices],
             indices=indices,
             seed=0,
