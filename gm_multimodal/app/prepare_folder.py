@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from gm_multimodal.app.differences import refuse_differences
+from gm_multimodal.app.records import read_record
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.output import TEMPORARY_SUFFIX, write_atomically
@@ -72,7 +73,7 @@ class PrepareFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             file = self.path / _CONFIG
             if file.is_file():
-                refuse_differences(self.path, _read(file), wanted)
+                refuse_differences(self.path, read_record(file, _MADE_WITH, "dataset"), wanted)
             elif any(not name.name.endswith(TEMPORARY_SUFFIX) for name in self.path.iterdir()):
                 raise UserInputError(f"{self.path} holds files but no dataset of ours: give another out=FOLDER.")
             self.shards.mkdir(exist_ok=True)
@@ -91,13 +92,3 @@ class PrepareFolder:
 def fingerprint(parts: Iterable[str]) -> str:
     """Return a short text that differs where the parts do."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
-
-
-def _read(file: Path) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserInputError(f"{file} cannot be read: give another out=FOLDER.") from error
-    if not isinstance(content, dict) or _MADE_WITH not in content:
-        raise UserInputError(f"{file} is not the record of a dataset of ours: give another out=FOLDER.")
-    return content

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from gm_multimodal.app.differences import refuse_differences
+from gm_multimodal.app.records import read_record
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.output import TEMPORARY_SUFFIX, fasta_record, write_atomically
 
@@ -173,20 +174,14 @@ def _leftovers(path: Path) -> list[Path]:
     return [file for folder in folders for file in folder.iterdir() if _LEFTOVER.fullmatch(file.name)]
 
 
-def _read_config(path: Path) -> dict[str, Any] | None:
+def _read_config(path: Path) -> Mapping[str, Any] | None:
     """Return what config.yaml holds; None in a folder with nothing but leftovers of ours."""
     file = path / _CONFIG
     if not file.exists():
         if set(path.iterdir()) <= set(_leftovers(path)):
             return None
         raise UserInputError(f"{path} holds files but no run of ours (no {_CONFIG}): give another out=FOLDER.")
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserInputError(f"{file} cannot be read: give another out=FOLDER.") from error
-    if not isinstance(content, dict) or _OURS not in content:
-        raise UserInputError(f"{file} is not the record of a run of ours: give another out=FOLDER.")
-    return content
+    return read_record(file, _OURS, "run")
 
 
 def _table(columns: Sequence[str], rows: Sequence[Row]) -> str:
