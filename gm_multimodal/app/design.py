@@ -173,6 +173,7 @@ def _blocks(
                     seed=config.seed,
                     grid=UniformGrid(config.steps, config.last_step, start_time),
                     device=device,
+                    ideal_bonds=config.ideal_bonds and start_time < 1,
                     record_trajectory=config.trajectories,
                     progress=bar.update,
                 )

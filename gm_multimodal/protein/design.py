@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from gm_multimodal.network import Network
+from gm_multimodal.network import Context, Network
 from gm_multimodal.noise import DesignNoise
-from gm_multimodal.product import Product, State
+from gm_multimodal.product import Known, Product, State
 from gm_multimodal.protein.backbone import backbone_from_frames
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
 from gm_multimodal.protein.blueprint import Blueprint, Mask, to_known
+from gm_multimodal.protein.idealise import idealise
 from gm_multimodal.protein.residues import MASK
 from gm_multimodal.protein.tasks import STRUCTURE
 from gm_multimodal.sampling.grids import TimeGrid
@@ -83,6 +84,7 @@ def sample_block(
     seed: int,
     grid: TimeGrid,
     device: torch.device,
+    ideal_bonds: bool = True,
     record_trajectory: bool = False,
     progress: Callable[[], None] | None = None,
 ) -> list[Design]:
@@ -96,7 +98,8 @@ def sample_block(
         seed: of the run.
         grid: sampling times; one network call a step. A grid that begins after 0 needs whole proteins as blueprints.
         device: where to compute.
-        record_trajectory: keep every state.
+        ideal_bonds: end with the small motion that makes the bonds of designed residues ideal.
+        record_trajectory: keep every state; the last one is the design.
         progress: called after every network call.
 
     Returns:
@@ -111,15 +114,27 @@ def sample_block(
         observers.append(StepCallback(progress))
     noise = DesignNoise(seed, tuple(indices), device)
     final_state = Sampler(grid)(network, product, known, context, noise, observers)
+    if ideal_bonds:
+        final_state = _with_ideal_bonds(final_state, known, context)
     certain, chosen = confidence.value().cpu().numpy(), confidence.chosen().cpu().numpy()
     designs = []
     for row, (index, blueprint, origin) in enumerate(zip(indices, blueprints, origins, strict=True)):
         coordinates, tokens = _to_arrays(final_state, row, blueprint, origin)
-        states = [_to_arrays(state, row, blueprint, origin) for state in recorder.states]
-        trajectory = Trajectory(np.stack([x for x, _ in states]), np.stack([s for _, s in states])) if states else None
+        states = [_to_arrays(state, row, blueprint, origin) for state in recorder.states[:-1]] + [(coordinates, tokens)]
+        way = Trajectory(np.stack([x for x, _ in states]), np.stack([s for _, s in states]))
+        trajectory = way if record_trajectory else None
         own = slice(len(blueprint))
         designs.append(Design(index, blueprint, coordinates, tokens, certain[row, own], chosen[row, own], trajectory))
     return designs
+
+
+def _with_ideal_bonds(state: State, known: Known, context: Context) -> State:
+    """Return the state after the last small motion of the residues whose structure is designed."""
+    linked = (context.chain[:, 1:] == context.chain[:, :-1]) & (context.index[:, 1:] == context.index[:, :-1] + 1)
+    linked &= context.present[:, 1:]
+    movable = known.free(TRANSLATIONS) & known.free(ROTATIONS)
+    x, r = idealise(state[TRANSLATIONS], state[ROTATIONS], linked, movable)
+    return {**state, TRANSLATIONS: x, ROTATIONS: r}
 
 
 def _to_arrays(

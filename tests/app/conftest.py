@@ -56,7 +56,9 @@ class FakeSampler:
         self.fail_at: int | None = None
         self.failure: BaseException = KeyboardInterrupt()
 
-    def __call__(self, network, product, *, blueprints, indices, seed, grid, device, record_trajectory, progress):
+    def __call__(
+        self, network, product, *, blueprints, indices, seed, grid, device, ideal_bonds, record_trajectory, progress
+    ):
         from gm_multimodal.protein.design import Design, Trajectory
 
         if len(self.blocks) == self.fail_at:

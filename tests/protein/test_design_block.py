@@ -7,7 +7,7 @@ import torch
 
 from gm_multimodal.protein.blueprint import blank
 from gm_multimodal.protein.design import sample_block, staged
-from gm_multimodal.protein.metrics.geometry import ca_ca_distances
+from gm_multimodal.protein.metrics.geometry import ca_ca_distances, peptide_bond_lengths
 from gm_multimodal.sampling.grids import UniformGrid
 from tests.networks.trunks import random_trunk
 from tests.protein.products import protein_product
@@ -132,6 +132,23 @@ def test_a_given_part_stays_in_the_frame_of_the_input():
     assert np.linalg.norm(design.coordinates[8:, 1] - far[:8, 1].mean(0), axis=-1).mean() < 60
 
 
+def test_the_last_motion_mends_bonds_of_what_is_designed_and_leaves_the_rest():
+    (source,) = block(indices=(5,), blueprints=[blank(LENGTH)])
+    given = np.arange(LENGTH) < 8
+    blueprint = dataclasses.replace(
+        blank(LENGTH),
+        coordinates=source.coordinates,
+        tokens=source.tokens,
+        structure_given=given,
+        sequence_given=given,
+    )
+    (plain,), (mended,) = (block(indices=(0,), blueprints=[blueprint], ideal_bonds=ideal) for ideal in (False, True))
+    before, after = (np.abs(peptide_bond_lengths(d.coordinates) - 1.33).mean() for d in (plain, mended))
+    assert after < before
+    np.testing.assert_array_equal(mended.coordinates[given], source.coordinates[given])
+    np.testing.assert_array_equal(mended.tokens, plain.tokens)
+
+
 def test_a_structure_can_arrive_before_its_sequence_is_chosen():
     """Ten equal steps: structure in the first five, sequence in the last four; nothing moves outside its window."""
     product = staged(protein_product(), structure_end=0.5, sequence_start=0.6)
@@ -144,6 +161,7 @@ def test_a_structure_can_arrive_before_its_sequence_is_chosen():
         seed=3,
         grid=UniformGrid(10),
         device=torch.device("cpu"),
+        ideal_bonds=False,
         record_trajectory=True,
     )
     x, tokens = design.trajectory.coordinates, design.trajectory.tokens

@@ -33,6 +33,7 @@ BELONGS: Final = {
     "fix": (None, ("inverse_fold", "motif", "partial")),
     "structure_end": (0.7, ("codesign",)),
     "sequence_start": (0.7, ("codesign",)),
+    "ideal_bonds": (True, ("codesign", "fold", "motif", "partial")),
     "omit": (None, _MAKES_SEQUENCES),
     "bias": (None, _MAKES_SEQUENCES),
     "sequence_temperature": (0.3, _MAKES_SEQUENCES),
@@ -70,6 +71,7 @@ class DesignConfig:
     last_step: float
     structure_end: float
     sequence_start: float
+    ideal_bonds: bool
     jump_weight: float
     sequence_temperature: float
     batch_size: int
