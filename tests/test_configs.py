@@ -22,9 +22,10 @@ PROCESSES = sorted((CONFIGS / "process").rglob("*.yaml"))
 
 # The command line that people script against. A new option is added here on purpose, and none is renamed.
 OPTIONS = {
-    "design": "task length num_designs out seed fasta structure contig redesign_motif_sequence start_time fix omit "
-    "bias sequence_temperature steps last_step structure_end sequence_start ideal_bonds jump_weight checkpoint device "
-    "batch_size threads format trajectories validate process/translations process/rotations process/sequence",
+    "design": "task length num_designs keep_best out seed fasta structure contig redesign_motif_sequence start_time "
+    "fix omit bias sequence_temperature steps last_step structure_end sequence_start ideal_bonds jump_weight "
+    "checkpoint device batch_size threads format trajectories validate process/translations process/rotations "
+    "process/sequence",
     "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
     "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
     "optimisation trainer",

@@ -15,7 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from gm_multimodal import __version__
-from gm_multimodal.app.design_table import mapping_rows, summary, table_row
+from gm_multimodal.app.design_table import best_of, mapping_rows, summary, table_row
 from gm_multimodal.app.design_task import input_digest, plan, read_task
 from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.run_folder import Row, RunFolder, design_id, writing
@@ -39,12 +39,14 @@ class DesignReport:
         rows: the rows of designs.csv that were asked for, in order.
         computed: how many of them this call computed.
         on_disk: how many designs the folder holds.
+        best: folder of the best designs, if some were to be kept.
     """
 
     folder: Path
     rows: tuple[Row, ...]
     computed: int
     on_disk: int
+    best: Path | None
 
 
 def design(config: DesignConfig) -> DesignReport | None:
@@ -61,7 +63,7 @@ def design(config: DesignConfig) -> DesignReport | None:
         print(plan(config, read_task(config)))
         return None
     report = run(config)
-    print(summary(report.folder, report.rows, report.computed, report.on_disk))
+    print(summary(report.folder, report.rows, report.computed, report.on_disk, report.best))
     return report
 
 
@@ -82,7 +84,7 @@ def run(config: DesignConfig) -> DesignReport:
     checkpoint = load_checkpoint(resolve(config.checkpoint), processes=config.process)
     product = _product(config, checkpoint)
     task = read_task(config)
-    total = config.num_designs * task.inputs
+    total = config.number * task.inputs
     _warn_of_length(config, checkpoint, [len(task.blueprint(index)) for index in range(total)])
     folder = RunFolder(Path(config.out), f".{config.format}", config.trajectories)
     folder.open(_configuration(config, device, threads), _made_with(checkpoint, task))
@@ -101,9 +103,11 @@ def run(config: DesignConfig) -> DesignReport:
         raise KeyboardInterrupt(
             f"stopped with {done} of {total} designs in {folder.path}; the same command continues."
         ) from None
+    asked = tuple(rows[index] for index in range(total))
     with writing(folder.path):
         _write_tables(folder, rows, task)
-    return DesignReport(folder.path, tuple(rows[index] for index in range(total)), len(missing), len(rows))
+        best = None if config.keep_best is None else folder.write_best(best_of(asked, config.keep_best))
+    return DesignReport(folder.path, asked, len(missing), len(rows), best)
 
 
 def _product(config: DesignConfig, checkpoint: Checkpoint) -> Product:
@@ -126,8 +130,10 @@ def _write_tables(folder: RunFolder, rows: Mapping[int, Row], task: Task) -> Non
 
 def _configuration(config: DesignConfig, device: torch.device, threads: int) -> dict[str, Any]:
     """Return what decides the bytes of the files; the place of the folder does not."""
-    resolved = dataclasses.asdict(dataclasses.replace(config, device=device.type, threads=threads))
-    for key in ("out", "validate"):
+    resolved = dataclasses.asdict(
+        dataclasses.replace(config, num_designs=config.number, device=device.type, threads=threads)
+    )
+    for key in ("out", "validate", "keep_best"):
         del resolved[key]
     return resolved
 

@@ -20,7 +20,7 @@ _SHOWN = {
     "ca_ca_valid": "CA-CA valid",
     "clashes": "clashes",
     "radius_of_gyration": "Rg (A)",
-    "mean_confidence": "confidence",
+    "confidence": "confidence",
     "recovery": "recovery",
 }
 
@@ -28,9 +28,9 @@ _SHOWN = {
 def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
     """Return the row of designs.csv: shares in [0, 1], radius of gyration in Angstrom, wall seconds of this design.
 
-    Confidence and score are means over the residues whose type the model chose: of the probability, and of minus its
-    log (nat). Recovery is the share of the residues whose type was not given that have the type of the input. Cells
-    stay empty where there is no such residue, or no input.
+    Mean probability and score are means over the residues whose type the model chose: of the probability that it gave
+    to the type when it chose it, and of minus its log (nat). Recovery is the share of the residues whose type was not
+    given that have the type of the input. Cells stay empty where there is no such residue, or no input.
     """
     blueprint, free = design.blueprint, ~design.blueprint.sequence_given
     chains = [design.coordinates[part] for part in blueprint.chain_slices()]
@@ -48,7 +48,8 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
         "sequence": decode(design.tokens),
         "file": file,
         "input": blueprint.name,
-        "mean_confidence": _mean_of(chosen),
+        "confidence": f"{design.fit:.4f}",
+        "mean_probability": _mean_of(chosen),
         "score": _mean_of(score),
         "recovery": _mean_of(recovered),
         "helix": f"{np.average([item.helix for item in shares], weights=sizes):.4f}",
@@ -82,7 +83,16 @@ def mapping_rows(index: int, blueprint: Blueprint) -> list[Row]:
     return rows
 
 
-def summary(folder: Path, rows: Sequence[Row], computed: int, on_disk: int) -> str:
+def best_of(rows: Sequence[Row], count: int) -> list[Row]:
+    """Return the best of each input, the best first: without clash of alpha carbons, and then by confidence."""
+    ranked = sorted(rows, key=lambda row: (row["input"], row["clashes"] != "0", -float(row["confidence"])))
+    of_input: dict[str, list[Row]] = {}
+    for row in ranked:
+        of_input.setdefault(row["input"], []).append(row)
+    return [row for found in of_input.values() for row in found[:count]]
+
+
+def summary(folder: Path, rows: Sequence[Row], computed: int, on_disk: int, best: Path | None) -> str:
     """Return the closing lines of a run: where the designs are, their means, and what to do next."""
     further = f"; {on_disk - len(rows)} more were there and stay" if on_disk > len(rows) else ""
     plural = "s" if len(rows) > 1 else ""
@@ -91,6 +101,7 @@ def summary(folder: Path, rows: Sequence[Row], computed: int, on_disk: int) -> s
         [
             f"{len(rows)} design{plural} in {folder} ({computed} computed now{further})",
             f"mean: {', '.join(means)}",
+            *([f"the best are in {best}, in the order of {best / 'designs.csv'}"] if best is not None else []),
             f"next: open {folder / rows[0]['file']} in a structure viewer, compare them in {folder / 'designs.csv'}, "
             f"or ask for more with num_designs={2 * len(rows)}",
         ]

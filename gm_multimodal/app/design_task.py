@@ -51,10 +51,10 @@ def input_digest(task: Task) -> str:
 
 def plan(config: DesignConfig, task: Task) -> str:
     """Return what would be designed, in lines: inputs, chains, what is given, constraints, lengths."""
-    total = config.num_designs * task.inputs
+    total = config.number * task.inputs
     lengths = [len(task.blueprint(index)) for index in range(total)]
     shown = f"{min(lengths)}" if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
-    of_each = f" ({config.num_designs} of each of {task.inputs} inputs)" if task.inputs > 1 else ""
+    of_each = f" ({config.number} of each of {task.inputs} inputs)" if task.inputs > 1 else ""
     lines = [f"task {config.task}: {total} designs of {shown} residues{of_each} in blocks of {config.batch_size}"]
     if isinstance(task, Motif):
         lines.append(f"{task.structure.path.name} has the residues {task.structure.ranges()}")

@@ -4,6 +4,7 @@
     designs.csv       one row per design
     designs.fasta     one record per design
     mapping.csv       where the residues that were copied from an input stand, if there are any
+    best/             copies of the best designs and their rows, on request
     design_0000.pdb   one structure per design (or .cif)
     trajectories/     one multi-model PDB file per design, on request
 
@@ -33,7 +34,8 @@ COLUMNS = (
     "sequence",
     "file",
     "input",
-    "mean_confidence",
+    "confidence",
+    "mean_probability",
     "score",
     "recovery",
     "helix",
@@ -61,11 +63,12 @@ Row = Mapping[str, str]
 """Column name -> text, as it stands in designs.csv or mapping.csv."""
 
 _CONFIG, _TABLE, _FASTA, _TRAJECTORIES = "config.yaml", "designs.csv", "designs.fasta", "trajectories"
-_MAPPING = "mapping.csv"
+_MAPPING, _BEST = "mapping.csv", "best"
 _HEADER = "# A run of `gm-multimodal design`: the same command in the same place continues it.\n"
 _OURS = "made_with"
 # More designs continue a run; a checkpoint and input files are told by their digests.
 _MAY_DIFFER = ("num_designs", "checkpoint", "fasta", "structure")
+_DESIGN_FILE = re.compile(r"design_\d+\.(pdb|cif)")
 _LEFTOVER = re.compile(
     rf"(config\.yaml|(designs|mapping)\.csv|designs\.fasta|design_\d+\.(pdb|cif))\.\d+{re.escape(TEMPORARY_SUFFIX)}"
 )
@@ -142,6 +145,20 @@ class RunFolder:
         write_atomically(self.path / _TABLE, _table(COLUMNS, ordered))
         write_atomically(self.path / _FASTA, "".join(_fasta(row) for row in ordered))
 
+    def write_best(self, rows: Sequence[Row]) -> Path:
+        """Copy these designs and their rows, in this order, into a folder of their own that holds nothing else."""
+        folder = self.path / _BEST
+        folder.mkdir(exist_ok=True)
+        for row in rows:
+            write_atomically(folder / row["file"], (self.path / row["file"]).read_bytes())
+        write_atomically(folder / _TABLE, _table(COLUMNS, rows))
+        write_atomically(folder / _FASTA, "".join(map(_fasta, rows)))
+        kept = {_TABLE, _FASTA} | {row["file"] for row in rows}
+        for file in folder.iterdir():
+            if file.name not in kept and (_DESIGN_FILE.fullmatch(file.name) or _LEFTOVER.fullmatch(file.name)):
+                file.unlink()
+        return folder
+
     def write_mapping(self, rows: Sequence[Row]) -> None:
         """Write mapping.csv."""
         write_atomically(self.path / _MAPPING, _table(MAPPING_COLUMNS, rows))
@@ -194,6 +211,6 @@ def _table(columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 def _fasta(row: Row) -> str:
     """Return the record of a design; what could not be computed is not mentioned."""
-    keys = ("input", "length", "seed", "mean_confidence", "score", "recovery")
+    keys = ("input", "length", "seed", "confidence", "score", "recovery")
     annotations = {key: row[key] for key in keys if row[key]}
     return fasta_record(row["id"], row["sequence"], **annotations)

@@ -15,6 +15,7 @@ from gm_multimodal.product import Known, Product, State
 from gm_multimodal.protein.backbone import backbone_from_frames
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
 from gm_multimodal.protein.blueprint import Blueprint, Mask, to_known
+from gm_multimodal.protein.confidence import confidence, sequence_fit
 from gm_multimodal.protein.idealise import idealise
 from gm_multimodal.protein.residues import MASK
 from gm_multimodal.protein.tasks import STRUCTURE
@@ -49,6 +50,7 @@ class Design:
         coordinates: N, CA, C, O, [L, 4, 3] float32 (Angstrom), in the frame of the input; without one, centred.
         tokens: residue types, [L] int64 in 0 ... 19.
         confidence: probability, at temperature 1, that the model gave the chosen type when it was last unmasked, [L].
+        fit: confidence in the design as a whole, of sequence and backbone together, in (0, 1) (see `confidence`).
         chosen: whether the model chose the type, bool [L]; elsewhere it is of the input, and the confidence 1.
         trajectory: the states in between, if they were recorded.
     """
@@ -58,6 +60,7 @@ class Design:
     coordinates: npt.NDArray[np.float32]
     tokens: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float32]
+    fit: float
     chosen: Mask
     trajectory: Trajectory | None
 
@@ -106,8 +109,8 @@ def sample_block(
         One design per index, in that order.
     """
     known, context, origins = to_known(blueprints, product, device)
-    confidence, recorder = ChosenProbability(SEQUENCE, MASK), StateRecorder()
-    observers: list[Observer] = [confidence]
+    choices, recorder = ChosenProbability(SEQUENCE, MASK), StateRecorder()
+    observers: list[Observer] = [choices]
     if record_trajectory:
         observers.append(recorder)
     if progress is not None:
@@ -116,7 +119,8 @@ def sample_block(
     final_state = Sampler(grid)(network, product, known, context, noise, observers)
     if ideal_bonds:
         final_state = _with_ideal_bonds(final_state, known, context)
-    certain, chosen = confidence.value().cpu().numpy(), confidence.chosen().cpu().numpy()
+    fits = confidence(sequence_fit(network, product, final_state, known, context), known.present).tolist()
+    certain, chosen = choices.value().cpu().numpy(), choices.chosen().cpu().numpy()
     designs = []
     for row, (index, blueprint, origin) in enumerate(zip(indices, blueprints, origins, strict=True)):
         coordinates, tokens = _to_arrays(final_state, row, blueprint, origin)
@@ -124,7 +128,9 @@ def sample_block(
         way = Trajectory(np.stack([x for x, _ in states]), np.stack([s for _, s in states]))
         trajectory = way if record_trajectory else None
         own = slice(len(blueprint))
-        designs.append(Design(index, blueprint, coordinates, tokens, certain[row, own], chosen[row, own], trajectory))
+        designs.append(
+            Design(index, blueprint, coordinates, tokens, certain[row, own], fits[row], chosen[row, own], trajectory)
+        )
     return designs
 
 

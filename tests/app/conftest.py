@@ -72,7 +72,9 @@ class FakeSampler:
             tokens = rng.integers(0, 20, length)
             steps = (np.stack([coordinates, coordinates]), np.stack([np.full(length, 20), tokens]))
             trajectory = Trajectory(*steps) if record_trajectory else None
-            designs.append(Design(index, blueprint, coordinates, tokens, rng.random(length), tokens >= 0, trajectory))
+            designs.append(
+                Design(index, blueprint, coordinates, tokens, rng.random(length), rng.random(), tokens >= 0, trajectory)
+            )
         return designs
 
 

@@ -1,10 +1,13 @@
 """What `design` promises of its run folder, with a sampler that costs nothing."""
 
+import csv
 import hashlib
 from pathlib import Path
 
 import pytest
 import yaml
+
+from gm_multimodal.app.design_table import best_of
 
 ARGUMENTS = ("design", "length=20", "steps=2", "batch_size=4", "out=run")
 
@@ -131,7 +134,7 @@ def test_fewer_designs_leave_the_others_and_say_so(run, sampler, tmp_path):
         ("batch_size=2", "batch_size: 4 -> 2"),
         ("format=cif", "format: pdb -> cif"),
         ("checkpoint=other", f"made_with.checkpoint_digest: {'0' * 16} -> {'1' * 16}"),
-        ("sequence_temperature=0.5", "process.sequence.temperature: 0.3 -> 0.5"),
+        ("sequence_temperature=0.5", "process.sequence.temperature: 0.2 -> 0.5"),
         ("process.sequence.order=random", "process.sequence.order: purity -> random"),
         ("threads=7", "-> 7"),
     ],
@@ -205,3 +208,48 @@ def test_own_config_groups_may_be_brought(run, sampler, tmp_path):
     (folder / "own.yaml").write_text("_target_: gm_multimodal.processes.flow.Flow\n")
     code, _, err = run(*ARGUMENTS, "process/rotations=own", "num_designs=1", "--config-dir", str(tmp_path / "mine"))
     assert code == 0, err
+
+
+def ranked(folder: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    return list(csv.DictReader((folder / "designs.csv").read_text().splitlines()))
+
+
+def test_the_best_are_copied_in_their_order(run, sampler, tmp_path):
+    code, out, _ = run(*ARGUMENTS, "num_designs=12", "keep_best=3")
+    assert code == 0
+    folder = tmp_path / "here" / "run"
+    rows = sorted(ranked(folder), key=lambda row: (row["clashes"] != "0", -float(row["confidence"])))
+    assert ranked(folder / "best") == rows[:3]
+    files = {row["file"] for row in rows[:3]}
+    assert {path.name for path in (folder / "best").iterdir()} == files | {"designs.csv", "designs.fasta"}
+    for name in files:
+        assert (folder / "best" / name).read_bytes() == (folder / name).read_bytes()
+    sequences = (folder / "best" / "designs.fasta").read_text().splitlines()[1::2]
+    assert sequences == [row["sequence"] for row in rows[:3]]
+    assert "the best are in run/best" in out
+
+
+def test_a_clash_outweighs_confidence_and_every_input_keeps_its_own_best():
+    def row(name: str, clashes: int, confidence: float) -> dict[str, str]:
+        return {"input": name, "clashes": str(clashes), "confidence": f"{confidence:.4f}"}
+
+    rows = [row("a", 1, 0.9), row("b", 2, 0.1), row("a", 0, 0.2), row("b", 1, 0.3), row("a", 0, 0.4)]
+    assert best_of(rows, 1) == [rows[4], rows[3]]
+    assert best_of(rows, 2) == [rows[4], rows[2], rows[3], rows[1]]
+
+
+def test_more_designs_renew_the_best(run, sampler, tmp_path):
+    for _ in range(2):
+        run(*ARGUMENTS, "num_designs=4", "keep_best=2", "out=grown")
+    assert sum(map(len, sampler.blocks)) == 4
+    run(*ARGUMENTS, "num_designs=16", "keep_best=2", "out=grown")
+    run(*ARGUMENTS, "num_designs=16", "keep_best=2", "out=whole")
+    here = tmp_path / "here"
+    assert digests(here / "grown") == digests(here / "whole")
+    assert table(here / "grown" / "best") == table(here / "whole" / "best")
+
+
+def test_keeping_the_best_makes_eight_times_as_many(run, sampler, tmp_path):
+    assert run(*ARGUMENTS, "keep_best=2")[0] == 0
+    assert len(ranked(tmp_path / "here" / "run")) == 16

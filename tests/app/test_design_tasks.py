@@ -61,7 +61,7 @@ def test_folding_keeps_the_sequences_and_takes_turns(design, tmp_path):
     assert [row["input"] for row in found] == ["one", "two", "one", "two"]
     assert [found[0]["sequence"], found[2]["sequence"]] == [first, first]
     assert all(row["sequence"].startswith(second[:20].upper()) and row["sequence"].endswith("C") for row in found[1::2])
-    assert (found[0]["mean_confidence"], found[0]["score"]) == ("", "")
+    assert (found[0]["mean_probability"], found[0]["score"]) == ("", "")
     assert float(found[1]["score"]) > 0  # of the two unknown residues
     assert "note: two: 1 U taken for C" in err
     assert "note: two: 2 X left to the model" in err

@@ -58,14 +58,14 @@ def test_every_structure_has_a_row_and_every_column_a_definition(run, tmp_path, 
 def test_an_empty_cell_has_its_reason(tmp_path, designs):
     evaluate(config(designs, tmp_path / "e"))
     row = rows(tmp_path / "e" / "metrics.csv")[0]
-    assert row["mean_confidence"] == ""
-    assert "mean_confidence: no designs.csv" in row["notes"]
+    assert row["confidence"] == ""
+    assert "confidence: no designs.csv" in row["notes"]
 
 
 def test_confidence_comes_from_the_table_of_designs(tmp_path, designs):
-    (designs / "designs.csv").write_text("id,file,mean_confidence\na,3op9_A_6.pdb,0.625\n")
+    (designs / "designs.csv").write_text("id,file,confidence\na,3op9_A_6.pdb,0.625\n")
     evaluate(config(designs, tmp_path / "e"))
-    assert [row["mean_confidence"] for row in rows(tmp_path / "e" / "metrics.csv")] == ["0.625", ""]
+    assert [row["confidence"] for row in rows(tmp_path / "e" / "metrics.csv")] == ["0.625", ""]
 
 
 def test_a_file_that_cannot_be_read_is_set_aside(tmp_path, designs):

@@ -55,7 +55,7 @@ def test_the_page_holds_every_structure_and_why_cells_are_empty(page):
     first = content["structures"][0]
     assert len(first["values"]) == len(content["columns"])
     assert len(first["ss"]) == len(first["rama"]) == len(first["sequence"]) == 78
-    assert "no designs.csv" in first["reasons"]["mean_confidence"]
+    assert "no designs.csv" in first["reasons"]["confidence"]
     assert sorted(content["tm"]["order"]) == [0, 1, 2, 3, 4]
 
 

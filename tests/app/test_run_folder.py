@@ -25,7 +25,7 @@ def reopen(path, made_with=MADE_WITH, **changes) -> RunFolder:
 
 
 def row(index: int) -> dict[str, str]:
-    values = {"id": f"design_{index:04d}", "sequence": "A" * 20, "length": "20", "seed": "0", "mean_confidence": "0.5"}
+    values = {"id": f"design_{index:04d}", "sequence": "A" * 20, "length": "20", "seed": "0", "confidence": "0.5"}
     values |= dict.fromkeys(("input", "score", "recovery"), "")
     return {column: values.get(column, "0") for column in COLUMNS}
 
@@ -120,7 +120,7 @@ def test_tables_are_in_the_order_of_the_designs(tmp_path):
     assert table[0] == ",".join(COLUMNS)
     assert [line.split(",")[0] for line in table[1:]] == ["design_0002", "design_0010"]
     assert (tmp_path / "designs.fasta").read_text() == "".join(
-        f">design_{index:04d} length=20 seed=0 mean_confidence=0.5\n{'A' * 20}\n" for index in (2, 10)
+        f">design_{index:04d} length=20 seed=0 confidence=0.5\n{'A' * 20}\n" for index in (2, 10)
     )
 
 

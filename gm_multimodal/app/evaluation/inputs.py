@@ -130,7 +130,7 @@ def _confidences(folder: Path) -> dict[str, float]:
     with table.open(encoding="utf-8", newline="", errors="replace") as lines:
         for row in csv.DictReader(lines):
             try:
-                found[row["file"]] = float(row["mean_confidence"])
+                found[row["file"]] = float(row["confidence"])
             except (KeyError, TypeError, ValueError):
                 continue  # another program's table
     return found

@@ -18,6 +18,7 @@ from gm_multimodal.errors import UserInputError
 
 SHORTEST = 20
 DEFAULT_LENGTH = 100
+DEFAULT_NUMBER = 8
 DEVICES = ("auto", "cpu", "cuda", "mps")
 FORMATS = ("pdb", "cif")
 
@@ -36,7 +37,7 @@ BELONGS: Final = {
     "ideal_bonds": (True, ("codesign", "fold", "motif", "partial")),
     "omit": (None, _MAKES_SEQUENCES),
     "bias": (None, _MAKES_SEQUENCES),
-    "sequence_temperature": (0.3, _MAKES_SEQUENCES),
+    "sequence_temperature": (0.2, _MAKES_SEQUENCES),
 }
 """Option -> its default, and the tasks that read it; the other tasks refuse another value."""
 
@@ -50,6 +51,7 @@ TASKS: Final = {
 """Task -> the options without which it is nothing."""
 
 _JUMP_WEIGHT: Final = 0.5
+_TO_CHOOSE_FROM: Final = 8  # designs for each that is kept
 _RANGE: Final = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -63,7 +65,8 @@ class DesignConfig:
 
     task: str
     length: int | str
-    num_designs: int
+    num_designs: int | str
+    keep_best: int | None
     seed: int
     redesign_motif_sequence: bool
     start_time: float
@@ -95,7 +98,12 @@ class DesignConfig:
         self._check_options_of_tasks()
         if self.task == "codesign":
             at_least("length", self.chain_length, SHORTEST, "shorter chains have no fold to design")
-        at_least("num_designs", self.num_designs, 1)
+        if self.keep_best is not None and not 1 <= self.keep_best < self.number:
+            raise UserInputError(
+                f"keep_best={self.keep_best} of num_designs={self.number} leaves nothing to choose: give 1 or more, "
+                f"and ask for more designs, such as num_designs={_TO_CHOOSE_FROM * max(self.keep_best, 1)}."
+            )
+        at_least("num_designs", self.number, 1)
         at_least("seed", self.seed, 0)
         between("start_time", self.start_time, 0, 1)
         at_least("steps", self.steps, 1)
@@ -114,6 +122,19 @@ class DesignConfig:
         check_threads(self.threads)
         check_filled("out", self.out)
         check_filled("checkpoint", self.checkpoint)
+
+    @property
+    def number(self) -> int:
+        """Designs of each input.
+
+        Raises:
+            UserInputError: `num_designs` is no whole number.
+        """
+        if self.num_designs == "auto":
+            return DEFAULT_NUMBER if self.keep_best is None else _TO_CHOOSE_FROM * self.keep_best
+        if isinstance(self.num_designs, str):
+            raise UserInputError(f"num_designs={self.num_designs} is not a whole number: give for example 8.")
+        return self.num_designs
 
     @property
     def chain_length(self) -> int:

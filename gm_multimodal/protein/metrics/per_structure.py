@@ -177,8 +177,8 @@ GROUPS: Final = (
     ),
     Group(
         {
-            "mean_confidence": Definition(
-                "Mean confidence, from designs.csv beside the file", "gm-multimodal design", "that of the run"
+            "confidence": Definition(
+                "Confidence in the design, from designs.csv beside the file", "gm-multimodal design", "that of the run"
             )
         },
         lambda s: _single(s.confidence),

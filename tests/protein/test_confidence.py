@@ -1,0 +1,58 @@
+"""Laws of the confidence: what it depends on, and what raises it."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from gm_multimodal.network import Context
+from gm_multimodal.product import Known
+from gm_multimodal.protein.confidence import Fit, confidence, sequence_fit
+from tests.networks.trunks import random_state, random_trunk
+from tests.protein.products import protein_product
+
+ROWS, SITES = 3, 24
+
+
+def scene(lengths=(SITES,) * ROWS):
+    present = torch.arange(SITES) < torch.tensor(lengths)[:, None]
+    index = torch.arange(SITES).expand(ROWS, SITES)
+    state = dict(random_state(ROWS, SITES, torch.float32))
+    state["sequence"] = state["sequence"].clamp(max=19)
+    return state, Known({}, {}, present), Context(present, index, torch.zeros_like(index))
+
+
+def fit_of(state, known, context):
+    return sequence_fit(random_trunk(torch.float32), protein_product(), state, known, context)
+
+
+def test_the_fit_is_what_the_network_says_without_seeing_the_sequence():
+    state, known, context = scene()
+    fit = fit_of(state, known, context)
+    other = {**state, "sequence": (state["sequence"] + 7) % 20}
+    torch.testing.assert_close(fit_of(other, known, context).best, fit.best)
+    assert (fit.own <= fit.best).all()
+    # over all types, the probabilities of own add up to one
+    total = sum(
+        fit_of({**state, "sequence": torch.full((ROWS, SITES), k)}, known, context).own.exp() for k in range(20)
+    )
+    torch.testing.assert_close(total, torch.ones(ROWS, SITES), atol=1e-5, rtol=0)
+
+
+def test_padding_counts_for_nothing():
+    state, known, context = scene((SITES, 17, 20))
+    fit = fit_of(state, known, context)
+    noise = dataclasses.replace(fit, own=torch.where(known.present, fit.own, -50.0))
+    assert torch.equal(confidence(noise, known.present), confidence(fit, known.present))
+
+
+def test_likelier_types_raise_the_confidence():
+    own = torch.tensor([[-3.0, -2.0], [-2.0, -1.5]])
+    low, high = confidence(Fit(own, torch.full((2, 2), -1.0)), torch.ones(2, 2, dtype=torch.bool)).tolist()
+    assert 0 < low < high < 1
+
+
+@pytest.mark.parametrize("value", [-40.0, 0.0])
+def test_the_confidence_is_a_probability(value):
+    one = torch.full((1, 2), value)
+    assert 0 < confidence(Fit(one, one), torch.ones(1, 2, dtype=torch.bool)).item() <= 1
