@@ -2,9 +2,11 @@
 
 One more call, of inverse folding: the finished structure is given, the sequence masked. Two means over the residues,
 of log p(own type) and of the highest log p of any type, predict what ProteinMPNN, which knows nothing of this network,
-says of the design: the mean of its score of the own sequence and of its scores of the eight sequences that it draws
-itself. The confidence is exp(-prediction), a probability per residue. The line was fitted to designs of the shipped
-checkpoint and to real chains (docs/base.md has its calibration).
+says of the design: the mean (nat) of its score of the own sequence and of its scores of sequences that it draws itself.
+The confidence is the probability that this mean is lower, and so better, than that of the average design.
+
+The line was fitted to 80 designs of the shipped checkpoint with default settings (correlation 0.65). For another
+checkpoint the order of its designs keeps its sense; the probabilities do not.
 """
 
 from dataclasses import dataclass
@@ -19,9 +21,12 @@ from gm_multimodal.product import Known, Product, State
 from gm_multimodal.protein.batch import SEQUENCE
 from gm_multimodal.protein.residues import MASK
 
-_INTERCEPT: Final = 0.0  # nat
-_OF_OWN: Final = 0.5
-_OF_BEST: Final = 0.5
+# The mean score of a design is _INTERCEPT + _OF_OWN own + _OF_BEST best, give or take _SPREAD (nat).
+_INTERCEPT: Final = 0.386
+_OF_OWN: Final = -0.455
+_OF_BEST: Final = -0.312
+_SPREAD: Final = 0.062
+_AVERAGE: Final = 1.677  # of designs
 
 
 @final
@@ -58,6 +63,7 @@ def sequence_fit(network: Network, product: Product, state: State, known: Known,
 
 
 def confidence(fit: Fit, present: Tensor) -> Tensor:
-    """Return the confidence in each design, [B] in (0, 1); real chains have 0.28 on average."""
-    own, best = (((x * present).sum(-1) / present.sum(-1)) for x in (fit.own, fit.best))
-    return torch.exp((_INTERCEPT + _OF_OWN * own + _OF_BEST * best).clamp(max=0.0))
+    """Return the confidence in each design, [B] in (0, 1)."""
+    own, best = ((torch.where(present, x, 0.0).sum(-1) / present.sum(-1)) for x in (fit.own, fit.best))
+    score = _INTERCEPT + _OF_OWN * own + _OF_BEST * best
+    return torch.special.ndtr((_AVERAGE - score) / _SPREAD)
