@@ -175,14 +175,18 @@ def _against(results: Results, compare_with: reference.Reference, kept: Kept) ->
 
 
 def _closing(report: EvaluationReport) -> str:
-    count = len(report.table.structures)
-    across = report.summary["across"]
-    rejected = f", {len(report.rejected)} files set aside (rejected.csv says why)" if report.rejected else ""
-    clusters = f", {across['clusters']['value']} clusters at TM 0.5" if count > 1 else ""
+    count, set_aside = len(report.table.structures), len(report.rejected)
+    alike = report.summary["across"]["clusters"]["value"]
+    rejected = f", {_counted(set_aside, 'file')} set aside (rejected.csv says why)" if set_aside else ""
+    clusters = f", {_counted(alike, 'cluster')} at TM 0.5" if count > 1 else ""
     return "\n".join(
         [
-            f"{count} structure{'s' if count != 1 else ''} measured{rejected}{clusters}: {report.folder}",
+            f"{_counted(count, 'structure')} measured{rejected}{clusters}: {report.folder}",
             f"next: open {report.folder / 'report.html'} in a browser; summary.json says what each column of "
             "metrics.csv means",
         ]
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -14,10 +14,10 @@ from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.protein.metrics.tm_score import tm_scores
 
-PAIRS_AT_ONCE: Final = 400
+PAIRS_AT_ONCE: Final = 1024
 """Pairs between two writes of what is done: some seconds of work."""
 
-_KIND: Final = "tm 1"  # a better search is another kind of figure
+_KIND: Final = "tm 2"  # a better search is another kind of figure
 Floats = npt.NDArray[np.floating]
 
 

@@ -93,7 +93,7 @@ def novelty(
     progress: Callable[[int], object],
 ) -> tuple[dict[str, Definition], list[dict[str, Any]]]:
     """Columns of the most similar reference; what is known already is not computed again."""
-    keys = [f"novelty 1 {reference.digest} {candidates} {structure.digest}" for structure in structures]
+    keys = [f"novelty 2 {reference.digest} {candidates} {structure.digest}" for structure in structures]
     missing = [(key, item) for key, item in zip(keys, structures, strict=True) if key not in kept]
     progress(len(structures) - len(missing))
     if missing:

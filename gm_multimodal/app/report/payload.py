@@ -126,6 +126,7 @@ def _frames(structure: Structure, frames: npt.NDArray[np.float32]) -> list[str]:
     """At most 40 frames, evenly chosen, each laid upon the design."""
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, MOST_FRAMES).round().astype(int))].astype(np.float64)
     _, centre, axes = _upright(structure)
-    design = np.repeat(np.asarray(structure.coordinates[None, :, 1], dtype=np.float64), len(chosen), axis=0)
-    moved = superpose(chosen, design, np.ones(chosen.shape[:2])).apply(chosen)
-    return [_packed((frame - centre) @ axes.T) for frame in moved]
+    points = chosen.transpose(2, 1, 0)
+    design = np.repeat(np.asarray(structure.coordinates[:, 1], dtype=np.float64).T[..., None], len(chosen), axis=2)
+    moved = superpose(points, design, np.ones(points.shape[1:])).apply(points)
+    return [_packed((frame - centre) @ axes.T) for frame in moved.transpose(2, 1, 0)]

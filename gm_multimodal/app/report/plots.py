@@ -31,6 +31,9 @@ class _Axes:
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
         return _LEFT + across * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
 
+    def holds(self, x: float, y: float) -> bool:
+        return self.x[0] <= x <= self.x[1] and self.y[0] <= y <= self.y[1]
+
     def frame(self, x_label: str, y_label: str) -> str:
         """The axes with round numbers and labels."""
         parts = [f'<path class="axis" d="M{_LEFT} {_TOP}V{HEIGHT - _BOTTOM}H{WIDTH - _RIGHT}"/>']
@@ -117,27 +120,31 @@ def _scatter(
     law: Callable[[float], float] | None = None,
 ) -> str:
     points = [list(zip(_column(some, x[0]), _column(some, y[0]), strict=True)) for some in (theirs, ours)]
-    known = np.array([pair for some in points for pair in some if np.isfinite(pair).all()]).reshape(-1, 2)
-    axes = _Axes(_range(known[:, 0]), _range(known[:, 1]))
-    parts = []
+    theirs_known, ours_known = (
+        np.array([pair for pair in some if np.isfinite(pair).all()]).reshape(-1, 2) for some in points
+    )
+    axes = _Axes(_range(ours_known[:, 0], theirs_known[:, 0]), _range(ours_known[:, 1], theirs_known[:, 1]))
+    parts, beyond = [], 0
     if law is not None:
         drawn = [value for value in np.linspace(*axes.x, 40) if axes.y[0] <= law(value) <= axes.y[1]]
         places = [f"{a:.1f} {b:.1f}" for a, b in (axes.place(value, law(value)) for value in drawn)]
         parts.append(f'<path class="law" d="M{"L".join(places)}"/>' if places else "")
     for some, kind, radius, labels in zip(points, ("reference", "design"), (2, 3), ([], names), strict=True):
         for k, pair in enumerate(some):
-            if np.isfinite(pair).all():
+            if np.isfinite(pair).all() and not axes.holds(*pair):
+                beyond += 1
+            elif np.isfinite(pair).all():
                 a, b = axes.place(*pair)
                 label = f"<title>{html.escape(labels[k])}</title>" if labels else ""
                 parts.append(f'<circle class="{kind}" cx="{a:.1f}" cy="{b:.1f}" r="{radius}">{label}</circle>')
     text = "Dashed: 2.2 L^0.38 Å, globular proteins." if law else ""
-    return _figure(title, "".join(parts) + axes.frame(x[1], y[1]), text)
+    return _figure(title, "".join(parts) + axes.frame(x[1], y[1]), f"{text} {_beyond(beyond)}".strip())
 
 
 def _histogram(title: str, ours: Floats, theirs: Floats) -> str:
     """Shares of structures in twenty bins: the reference filled in grey, the designs upon it."""
     ours, theirs = ours[np.isfinite(ours)], theirs[np.isfinite(theirs)]
-    low, high = _range(np.concatenate([ours, theirs]))
+    low, high = _range(ours, theirs)
     edges = np.linspace(low, high, 21)
     shares = [np.histogram(some, edges)[0] / max(len(some), 1) for some in (theirs, ours)]
     axes = _Axes((low, high), (0.0, max(0.05, 1.05 * float(np.max(shares)))))
@@ -149,7 +156,11 @@ def _histogram(title: str, ours: Floats, theirs: Floats) -> str:
                 (a, b), (c, d) = axes.place(left, height), axes.place(right, 0.0)
                 path += f"M{a + 0.5:.1f} {b:.1f}H{c - 0.5:.1f}V{d:.1f}H{a + 0.5:.1f}z"
         parts.append(f'<path class="{kind}" style="fill-opacity:.55" d="{path}"/>')
-    return _figure(title[0].upper() + title[1:], "".join(parts) + axes.frame(title, "share"), "")
+    return _figure(
+        title[0].upper() + title[1:],
+        "".join(parts) + axes.frame(title, "share"),
+        _beyond(int(((theirs < low) | (theirs > high)).sum())),
+    )
 
 
 def _density(angles: Floats, axes: _Axes) -> str:
@@ -193,8 +204,16 @@ def _column(rows: Rows, name: str) -> Floats:
     return np.array([value if isinstance(value, float) else np.nan for value in values])
 
 
-def _range(values: Floats) -> tuple[float, float]:
-    """Least and greatest with a margin, not below 0 where nothing is; something sensible for one value or none."""
+def _beyond(count: int) -> str:
+    return f"{count} of the reference lie beyond." if count else ""
+
+
+def _range(ours: Floats, theirs: Floats) -> tuple[float, float]:
+    """Least and greatest of ours and of 98 % of theirs with a margin, not below 0 where nothing is.
+
+    One odd structure of the reference would press all others together. Something sensible for one value or none.
+    """
+    values = np.concatenate([ours, np.quantile(theirs, (0.01, 0.99)) if len(theirs) else []])
     if len(values) == 0:
         return 0.0, 1.0
     low, high = float(np.min(values)), float(np.max(values))
