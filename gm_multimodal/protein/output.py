@@ -243,7 +243,7 @@ def _atom_lines(path: Path, atoms: struc.AtomArray) -> list[str]:
 
 
 def _pdb_text(models: Sequence[Sequence[str]], title: str, remarks: Sequence[str]) -> str:
-    lines = []
+    lines = [f"HEADER    {'PROTEIN':<40}"]  # DSSP 4 takes a file without it for mmCIF
     for number, piece in enumerate(textwrap.wrap(title, _PDB_TEXT_WIDTH), start=1):
         lines.append(f"TITLE     {piece}" if number == 1 else f"TITLE   {number:>2} {piece}")
     if remarks:

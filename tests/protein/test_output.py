@@ -77,7 +77,7 @@ def test_pdb_records(pdb_path):
     assert {len(line) for line in lines[:-1]} == {80}
     records = [line[:6].strip() for line in lines[:-1]]
     order = list(dict.fromkeys(records))
-    assert order == ["TITLE", "REMARK", "ATOM", "TER", "END"]
+    assert order == ["HEADER", "TITLE", "REMARK", "ATOM", "TER", "END"]
     last_atom, ter = lines[-4], lines[-3]
     assert int(ter[6:11]) == int(last_atom[6:11]) + 1
     assert ter[17:27] == last_atom[17:27] == "GLY A  23 "
@@ -119,14 +119,14 @@ def test_equal_designs_are_equal_bytes_without_a_date(tmp_path, backbone, suffix
     first = path.read_bytes()
     write_structure(path, backbone, TOKENS, CONFIDENCE, **TEXTS)
     assert path.read_bytes() == first
-    assert not re.search(rb"\d{4}-\d\d-\d\d|\d\d-[A-Z]{3}-\d\d|HEADER", first)
+    assert not re.search(rb"\d{4}-\d\d-\d\d|\d\d-[A-Z]{3}-\d\d", first)
 
 
 def test_long_titles_continue_and_other_alphabets_stay_readable(tmp_path, backbone):
     path = tmp_path / "design.pdb"
     write_structure(path, backbone, TOKENS, None, title="a long title " * 9, remarks=["Grüße " * 20])
     lines = path.read_bytes().decode("ascii").splitlines()
-    assert lines[1].startswith("TITLE    2 long title") or lines[1].startswith("TITLE    2 a long title")
+    assert lines[2].startswith("TITLE    2 long title") or lines[2].startswith("TITLE    2 a long title")
     assert {len(line) for line in lines} == {80}
     assert len(PDBFile.read(path).get_remark(6)) == 2
 
