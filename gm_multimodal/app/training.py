@@ -13,9 +13,9 @@ from gm_multimodal.app.devices import set_threads
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.training import TrainingConfig
+from gm_multimodal.files import write_atomically
 from gm_multimodal.product import Factor
 from gm_multimodal.protein.dataset import Chains, read_chains
-from gm_multimodal.protein.output import write_atomically
 from gm_multimodal.training.build import build
 from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.run import is_first_process

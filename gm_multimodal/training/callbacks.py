@@ -16,8 +16,8 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from gm_multimodal.files import TEMPORARY_SUFFIX
 from gm_multimodal.protein.batch import ProteinBatch
-from gm_multimodal.protein.output import TEMPORARY_SUFFIX
 from gm_multimodal.training.checkpoints import save_checkpoint
 from gm_multimodal.training.module import HELD_OUT_LOSS, DesignModule
 

@@ -14,8 +14,8 @@ from torch import nn
 
 from gm_multimodal import __version__
 from gm_multimodal.errors import CheckpointError
+from gm_multimodal.files import write_atomically
 from gm_multimodal.product import Factor
-from gm_multimodal.protein.output import write_atomically
 from gm_multimodal.training.build import build_network, build_product
 
 SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints"
