@@ -7,6 +7,7 @@ scikit-learn. Nothing is ever downloaded.
 
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, final
 
 import numpy as np
@@ -14,7 +15,11 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.errors import DatasetError
+from gm_multimodal.images.formats.cifar import is_cifar, read_cifar
+from gm_multimodal.images.formats.encoded import is_picture_folder, read_folder
+from gm_multimodal.images.formats.idx import is_idx, read_idx
 from gm_multimodal.images.formats.raw import RawImages, Split
+from gm_multimodal.images.formats.tables import is_imagenet, read_imagenet, read_npz
 
 DIGITS: Final = "digits"
 """Name of the data set that ships."""
@@ -22,6 +27,17 @@ DIGITS: Final = "digits"
 _DIGIT_LEVELS: Final = 17  # pixels count the dark points of a 4 x 4 block
 _LEVELS: Final = 256
 _TEST_STRIDE: Final = 5
+_SHOWN: Final = 5
+_FORMATS: Final = (
+    (is_idx, read_idx),
+    (is_cifar, read_cifar),
+    (is_imagenet, read_imagenet),
+    (is_picture_folder, read_folder),
+)
+_FOLDERS: Final = (
+    "idx files as Fashion-MNIST has them, the Python batches of CIFAR-10, the npz batches of ImageNet32, "
+    "or PNG or JPEG pictures"
+)
 
 
 @final
@@ -78,12 +94,28 @@ def load_images(data: str, split: Split) -> ImageSet:
     """
     if data == DIGITS:
         return _of_raw(DIGITS, _digits(split), _DIGIT_LEVELS)
-    raise DatasetError(f"data {data!r} is not known; give 'digits' or the path of local files")
+    path = Path(data).expanduser()
+    return _of_raw(path.stem, _read(path, split), _LEVELS)
 
 
 def _of_raw(name: str, raw: RawImages, levels: int) -> ImageSet:
     labels = None if raw.labels is None else torch.from_numpy(raw.labels)
     return ImageSet(name, torch.from_numpy(raw.images), labels, levels)
+
+
+def _read(path: Path, split: Split) -> RawImages:
+    """Read local files in the format they are in."""
+    if path.suffix == ".npz" and path.is_file():
+        return read_npz(path, split)
+    if not path.is_dir():
+        found = "is a file of another kind" if path.exists() else "does not exist"
+        raise DatasetError(f"data {path} {found}; give 'digits', an npz file, or a folder with {_FOLDERS}")
+    for is_such, read in _FORMATS:
+        if is_such(path):
+            return read(path, split)
+    names = sorted(entry.name for entry in path.iterdir())
+    found = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    raise DatasetError(f"folder {path} holds {found or 'nothing'}; wanted are {_FOLDERS}, or give an npz file by name")
 
 
 def _digits(split: Split) -> RawImages:
