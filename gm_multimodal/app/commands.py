@@ -36,5 +36,12 @@ COMMANDS = {
     "images train": Entry(
         "gm_multimodal.app.schemas.images_train:ImageTrainConfig", "gm_multimodal.app.images.train:train"
     ),
+    "images sample": Entry(
+        "gm_multimodal.app.schemas.images_sample:ImageSampleConfig", "gm_multimodal.app.images.sample:sample"
+    ),
+    "images benchmark": Entry(
+        "gm_multimodal.app.schemas.images_benchmark:ImageBenchmarkConfig",
+        "gm_multimodal.app.images.benchmark:benchmark",
+    ),
     "doctor": Entry("gm_multimodal.app.schemas.doctor:DoctorConfig", "gm_multimodal.app.doctor:doctor"),
 }

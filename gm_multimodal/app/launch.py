@@ -45,7 +45,7 @@ def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
         UserInputError: Hydra could not compose what was asked for.
     """
     offered, schema = read_command(command), load(entry.schema)
-    place = {"config_path": str(config_directory()), "config_name": config_name(command)}
+    folder, name = str(config_directory()), config_name(command)
     flags, overrides = split_arguments(arguments)
     check_names(overrides, offered, entry.settled)
     codes = [0]
@@ -68,9 +68,7 @@ def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
         _command_line([*flags, *settings, *quote_literals(overrides, literal_keys(schema))]),
     ):
         try:
-            hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=config_name(command))(
-                task
-            )()
+            hydra.main(version_base="1.3", config_path=folder, config_name=name)(task)()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise UserInputError(_explain(error, offered)) from error
     return max(codes, key=_severity)

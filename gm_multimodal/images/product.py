@@ -49,11 +49,11 @@ class Pixels:
         """Return the product of the one factor; what moves it matters to samplers alone."""
         return {PIXELS: Factor(process or Flow(self.path), self.heads, clock or Linear())}
 
-    def blank(self, rows: int) -> Known:
+    def blank(self, rows: int, device: torch.device) -> Known:
         """Return that nothing is known of `rows` images."""
         channels, sites = self.shape[0], self.shape[1] * self.shape[2]
-        present = torch.ones(rows, sites, dtype=torch.bool)
-        return Known({PIXELS: torch.zeros(rows, sites, channels)}, {PIXELS: ~present}, present)
+        present = torch.ones(rows, sites, dtype=torch.bool, device=device)
+        return Known({PIXELS: torch.zeros(rows, sites, channels, device=device)}, {PIXELS: ~present}, present)
 
     def images(self, state: State) -> Tensor:
         """Return the points [B, H W, C] of a state as images [B, C, H, W]."""

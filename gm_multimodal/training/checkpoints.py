@@ -150,7 +150,9 @@ def save_checkpoint(
         provenance: what the training was: data, steps, samples, losses; of proteins it must hold `length_range`.
     """
     metadata = {"version": __version__, "config": json.dumps(config), "provenance": json.dumps(provenance)}
-    data = save({name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in weights.items()}, metadata)
+    data = save(
+        {name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in weights.items()}, metadata
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, _in_order(data))
 
