@@ -47,7 +47,7 @@ class UNet(nn.Module):
         super().__init__()
         channels, height, width = shape
         if height % 2 ** (len(widths) - 1) or width % 2 ** (len(widths) - 1):
-            raise ValueError(f"images of {height} x {width} pixels cannot be halved {len(widths) - 1} times: widths")
+            raise ValueError(f"images of {height} x {width} pixels cannot be halved {len(widths) - 1} times")
         self.shape, self.outputs = (channels, height, width), outputs
         time = 4 * widths[0]
         self.time = _Time(time)

@@ -17,7 +17,7 @@ from gm_multimodal.images.unet import PIXELS
 from gm_multimodal.protein.batch import Share
 from gm_multimodal.training.checkpoints import read_released
 from gm_multimodal.training.data import BatchData, Epochs, ResumableLoader
-from gm_multimodal.training.module import HELD_OUT_LOSS, VALIDATION_TIMES, MatchingModule, Optimisation
+from gm_multimodal.training.module import HELD_OUT_LOSS, VALIDATION_TIMES, Batch, MatchingModule, Optimisation
 
 
 @final
@@ -33,6 +33,14 @@ class ImageModule(MatchingModule):
 
     def __init__(self, network: nn.Module, pixels: Pixels, optimisation: Optimisation, seed: int) -> None:
         super().__init__(network, pixels.product(), EveryTime(), no_auxiliary, optimisation, 0.0, seed)
+
+    def training_step(self, batch: Batch, number: int) -> Tensor:
+        """Return the loss of one batch; what is dropped out depends on the step alone, like every draw."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        place = self.share.place(number % self.share.accumulated)
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(int(self.noise(self.global_step, -2 - place).rng.initial_seed()))
+            return super().training_step(batch, number)
 
     def validation_step(self, batch: ImageBatch, number: int) -> None:
         """Log the loss of every head, with the same draws each time."""

@@ -47,7 +47,7 @@ def test_the_velocity_is_fitted_to_the_mean_velocity(fitted):
 
 
 def test_the_rates_are_fitted_to_the_mean_rates(fitted):
-    x, t, weights, prediction = fitted
+    _, _, weights, prediction = fitted
     rates = prediction.rates()
     wanted = sum(w[:, None] * rates.target_rates(z.expand(6, 1))[:, 0] for w, z in zip(weights.T, LEVELS, strict=True))
     got = (rates.log_rate[..., None] + rates.logits.log_softmax(-1)).exp()[:, 0]
