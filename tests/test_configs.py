@@ -37,10 +37,10 @@ OPTIONS = {
     "max_coil max_gyration_ratio max_broken keep_duplicates clustering validation_share test_share seed max_megabytes "
     "max_seconds workers",
     "images train": "data out seed bins batch_size mirrored ema_decay threads unet optimisation trainer",
-    "images sample": "checkpoint sampler calls num_samples out seed jump_weight noise trajectory device precision "
+    "images sample": "checkpoint sampler calls num_samples out seed jump_weight noise late trajectory device precision "
     "sample_batch threads",
-    "images benchmark": "data out checkpoint samplers calls num_samples seeds jump_weight noise inception seed bins "
-    "batch_size mirrored ema_decay device precision sample_batch threads unet optimisation trainer",
+    "images benchmark": "data out checkpoint samplers calls num_samples seeds jump_weight noise late inception "
+    "seed bins batch_size mirrored ema_decay device precision sample_batch threads unet optimisation trainer",
     "doctor": "checkpoint device threads",
 }
 

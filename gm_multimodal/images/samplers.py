@@ -29,16 +29,20 @@ from gm_multimodal.schedules import Exponential, Linear, Schedule
 
 @final
 @dataclass(frozen=True)
-class Weights:
+class Settings:
     """What samplers can be told.
 
     Attributes:
         jump: a, the weight of jumps in a superposition, from 0 to 1.
         noise: g^2 of the stochastic differential equation.
+        late: how much finer late steps of jumps and noise are: of the time that is left, a simulation has taken
+            1 - exp(-late s) at sampling time s, up to a factor; 0 makes all steps equal. Rates grow like 1 / (1 - t),
+            and a jump lands within 1 - t of its mean.
     """
 
     jump: float = 0.5
     noise: float = 1.0
+    late: float = 3.0
 
 
 @final
@@ -47,28 +51,29 @@ class Method:
     """How one sampler simulates.
 
     Attributes:
-        process: made of the path and the weights.
+        process: made of the path and the settings.
         calls: network calls of a step: 1, or 2 where the velocity is that of the middle of the step.
-        clock: path time as a function of sampling time.
+        is_late: whether late steps are finer; those of a flow are best equal.
     """
 
-    process: Callable[[GaussianPath, Weights], Process]
+    process: Callable[[GaussianPath, Settings], Process]
     calls: int = 1
-    clock: Schedule = field(default_factory=Linear)
+    is_late: bool = True
 
+    def clock(self, settings: Settings) -> Schedule:
+        """Return path time as a function of sampling time."""
+        return Exponential(settings.late) if self.is_late and settings.late > 0 else Linear()
 
-# Rates grow like 1 / (1 - t), and a jump lands within 1 - t of its mean: late steps must be short.
-_LATE = Exponential(3.0)
 
 METHODS: Final[dict[str, Method]] = {
-    "flow": Method(lambda path, _: Flow(path)),
-    "flow-second-order": Method(lambda path, _: Flow(path), calls=2),
-    "sde": Method(lambda path, weights: noisy_flow(path, weights.noise), clock=_LATE),
-    "jump-euler": Method(lambda path, _: RateJump(path, "euler"), clock=_LATE),
-    "jump-improved": Method(lambda path, _: RateJump(path, "improved"), clock=_LATE),
-    "jump-coupling": Method(lambda path, _: Jump(path), clock=_LATE),
-    "superposition": Method(lambda path, weights: FlowWithRates(path, weights.jump), clock=_LATE),
-    "mixed": Method(lambda path, weights: FlowWithRates(path, weights.jump), calls=2, clock=_LATE),
+    "flow": Method(lambda path, _: Flow(path), is_late=False),
+    "flow-second-order": Method(lambda path, _: Flow(path), calls=2, is_late=False),
+    "sde": Method(lambda path, settings: noisy_flow(path, settings.noise)),
+    "jump-euler": Method(lambda path, _: RateJump(path, "euler")),
+    "jump-improved": Method(lambda path, _: RateJump(path, "improved")),
+    "jump-coupling": Method(lambda path, _: Jump(path)),
+    "superposition": Method(lambda path, settings: FlowWithRates(path, settings.jump)),
+    "mixed": Method(lambda path, settings: FlowWithRates(path, settings.jump), calls=2),
 }
 """Name -> method. `jump-euler` and `jump-improved` follow the rates, `jump-coupling` the posterior of z."""
 
@@ -93,7 +98,7 @@ class ImageSampler:
     Attributes:
         name: of the method.
         calls: network calls.
-        weights: what the method can be told.
+        settings: what the method can be told.
         rows: images of a block.
         precision: in which the network computes.
         device: where it is.
@@ -101,7 +106,7 @@ class ImageSampler:
 
     name: str
     calls: int
-    weights: Weights
+    settings: Settings
     rows: int
     precision: torch.dtype = torch.float32
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -120,7 +125,7 @@ class ImageSampler:
         """
         method = METHODS[self.name]
         grid = UniformGrid(steps_of(self.name, self.calls))
-        product = pixels.product(method.process(pixels.path, self.weights), method.clock)
+        product = pixels.product(method.process(pixels.path, self.settings), method.clock(self.settings))
         called: Network = _InPrecision(network, self.precision, self.device.type)
         if method.calls == 2:
             called = MidpointVelocity(called, product[PIXELS], grid)

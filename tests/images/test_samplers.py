@@ -10,7 +10,7 @@ from gm_multimodal.errors import UserInputError
 from gm_multimodal.images.heads import VELOCITY
 from gm_multimodal.images.processes import FlowWithRates
 from gm_multimodal.images.product import Pixels, context_of
-from gm_multimodal.images.samplers import METHODS, ImageSampler, Weights
+from gm_multimodal.images.samplers import METHODS, ImageSampler, Settings
 from gm_multimodal.images.second_order import MidpointVelocity
 from gm_multimodal.images.unet import PIXELS
 from gm_multimodal.noise import SharedNoise
@@ -42,7 +42,7 @@ def test_the_command_knows_the_samplers():
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_with_a_perfect_network_the_law_of_the_data_is_drawn(oracle, name):
     """500 images of 40 calls: the noise of a share is 0.022; all but a few samples are one of the four images."""
-    sampler = ImageSampler(name, 40, Weights(), rows=500)
+    sampler = ImageSampler(name, 40, Settings(), rows=500)
     images = sampler.block(oracle, oracle.pixels, seed=3, number=0)
     found = shares(images, near=2)
     assert found.sum() > 0.95
@@ -52,18 +52,18 @@ def test_with_a_perfect_network_the_law_of_the_data_is_drawn(oracle, name):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_calls_are_calls_of_the_network(oracle, name):
     oracle.calls = 0
-    ImageSampler(name, 6, Weights(), rows=2).block(oracle, oracle.pixels, seed=0, number=0)
+    ImageSampler(name, 6, Settings(), rows=2).block(oracle, oracle.pixels, seed=0, number=0)
     assert oracle.calls == 6
 
 
 def test_an_odd_number_of_calls_is_no_number_of_two_call_steps():
     with pytest.raises(UserInputError, match="calls=7: a step of mixed takes 2 calls"):
-        ImageSampler("mixed", 7, Weights(), rows=2)
+        ImageSampler("mixed", 7, Settings(), rows=2)
 
 
 @pytest.mark.parametrize("name", ["flow", "jump-improved", "mixed"])
 def test_an_image_is_the_same_however_many_are_asked_for(oracle, name):
-    sampler = ImageSampler(name, 4, Weights(), rows=8)
+    sampler = ImageSampler(name, 4, Settings(), rows=8)
     few, many = (sampler.images(oracle, oracle.pixels, 5, count, lambda _: None) for count in (3, 20))
     assert torch.equal(few, many[:3])
     assert len(many) == 20
@@ -124,11 +124,11 @@ def test_a_weight_beyond_its_range_is_refused(oracle):
         FlowWithRates(oracle.pixels.path, 1.5)
 
 
-def test_weights_reach_the_process(oracle):
+def test_settings_reach_the_process(oracle):
     flow, jump = (
-        ImageSampler("superposition", 8, replace(Weights(), jump=weight), rows=50).block(oracle, oracle.pixels, 0, 0)
+        ImageSampler("superposition", 8, replace(Settings(), jump=weight), rows=50).block(oracle, oracle.pixels, 0, 0)
         for weight in (0.0, 1.0)
     )
-    plain = ImageSampler("jump-improved", 8, Weights(), rows=50).block(oracle, oracle.pixels, 0, 0)
+    plain = ImageSampler("jump-improved", 8, Settings(), rows=50).block(oracle, oracle.pixels, 0, 0)
     assert torch.equal(jump, plain)
     assert not torch.equal(flow, plain)

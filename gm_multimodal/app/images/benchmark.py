@@ -23,7 +23,7 @@ from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import load_images, points_of
 from gm_multimodal.images.pictures import write_grid
-from gm_multimodal.images.samplers import ImageSampler, Weights, steps_of
+from gm_multimodal.images.samplers import ImageSampler, Settings, steps_of
 from gm_multimodal.training.images import ImageModel, load_image_model
 
 # More cells continue a table; these do not change those that are there.
@@ -80,8 +80,8 @@ def _cell(
 ) -> Row:
     """Sample one cell, unless its samples lie on disk, and judge it."""
     name, calls, seed = cell
-    weights, precision = Weights(config.jump_weight, config.noise), getattr(torch, config.precision)
-    sampler = ImageSampler(name, calls, weights, config.sample_batch, precision, device)
+    settings, precision = Settings(config.jump_weight, config.noise, config.late), getattr(torch, config.precision)
+    sampler = ImageSampler(name, calls, settings, config.sample_batch, precision, device)
     start = time.process_time()
     images = sampler.images(network, model.pixels, seed, config.num_samples, lambda count: bar.update(count * calls))
     seconds = time.process_time() - start

@@ -19,7 +19,7 @@ from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import points_of
 from gm_multimodal.images.pictures import write_gif, write_grid
 from gm_multimodal.images.product import Pixels
-from gm_multimodal.images.samplers import ImageSampler, Weights
+from gm_multimodal.images.samplers import ImageSampler, Settings
 from gm_multimodal.sampling.observers import StateRecorder
 from gm_multimodal.training.images import load_image_model
 
@@ -37,9 +37,9 @@ def sample(config: ImageSampleConfig) -> Path:
     set_threads(config.threads)
     device = resolve_device(config.device)
     model = load_image_model(Path(config.checkpoint).expanduser())
-    weights = Weights(config.jump_weight, config.noise)
+    settings = Settings(config.jump_weight, config.noise, config.late)
     precision = getattr(torch, config.precision)
-    sampler = ImageSampler(config.sampler, config.calls, weights, config.sample_batch, precision, device)
+    sampler = ImageSampler(config.sampler, config.calls, settings, config.sample_batch, precision, device)
     out = _keep_record(config, model.digest)
     network = model.network.to(device)
     with tqdm(total=config.num_samples, unit="image", disable=None) as bar:

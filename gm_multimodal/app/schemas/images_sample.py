@@ -18,8 +18,32 @@ SAMPLERS = (
 PRECISIONS = ("float32", "bfloat16")
 
 
-@dataclass(frozen=True)
-class ImageSampleConfig:
+@dataclass(frozen=True, kw_only=True)
+class SimulationConfig:
+    """How images are sampled.
+
+    Raises:
+        UserInputError: A value lies outside its bounds.
+    """
+
+    jump_weight: float
+    noise: float
+    late: float
+    device: str
+    precision: str
+    sample_batch: int
+
+    def __post_init__(self) -> None:
+        within("jump_weight", self.jump_weight, 0, 1)
+        at_least("noise", self.noise, 0)
+        within("late", self.late, 0, 20)
+        at_least("sample_batch", self.sample_batch, 1)
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("device", self.device, DEVICES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSampleConfig(SimulationConfig):
     """One set of samples.
 
     Raises:
@@ -30,35 +54,17 @@ class ImageSampleConfig:
     calls: int
     num_samples: int
     seed: int
-    jump_weight: float
-    noise: float
     trajectory: bool
-    device: str
-    precision: str
-    sample_batch: int
     threads: int | str
     checkpoint: str = literal()
     out: str = literal()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         one_of("sampler", self.sampler, SAMPLERS)
         at_least("calls", self.calls, 1)
         at_least("num_samples", self.num_samples, 1)
         at_least("seed", self.seed, 0)
-        check_simulation(self.jump_weight, self.noise, self.sample_batch, self.precision, self.device)
         check_threads(self.threads)
         check_filled("checkpoint", self.checkpoint)
         check_filled("out", self.out)
-
-
-def check_simulation(jump_weight: float, noise: float, sample_batch: int, precision: str, device: str) -> None:
-    """Raise unless the settings of a simulation are within their bounds.
-
-    Raises:
-        UserInputError: One is not.
-    """
-    within("jump_weight", jump_weight, 0, 1)
-    at_least("noise", noise, 0)
-    at_least("sample_batch", sample_batch, 1)
-    one_of("precision", precision, PRECISIONS)
-    one_of("device", device, DEVICES)
