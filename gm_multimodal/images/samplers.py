@@ -35,7 +35,7 @@ class Settings:
     Attributes:
         jump: a, the weight of jumps in a superposition, from 0 to 1.
         noise: g^2 of the stochastic differential equation.
-        late: how much finer late steps of jumps and noise are: of the time that is left, a simulation has taken
+        late: how much finer late steps of jumps are: of the time that is left, a simulation has taken
             1 - exp(-late s) at sampling time s, up to a factor; 0 makes all steps equal. Rates grow like 1 / (1 - t),
             and a jump lands within 1 - t of its mean.
     """
@@ -53,7 +53,7 @@ class Method:
     Attributes:
         process: made of the path and the settings.
         calls: network calls of a step: 1, or 2 where the velocity is that of the middle of the step.
-        is_late: whether late steps are finer; those of a flow are best equal.
+        is_late: whether late steps are finer; those of a flow, with or without noise, are best equal.
     """
 
     process: Callable[[GaussianPath, Settings], Process]
@@ -68,7 +68,7 @@ class Method:
 METHODS: Final[dict[str, Method]] = {
     "flow": Method(lambda path, _: Flow(path), is_late=False),
     "flow-second-order": Method(lambda path, _: Flow(path), calls=2, is_late=False),
-    "sde": Method(lambda path, settings: noisy_flow(path, settings.noise)),
+    "sde": Method(lambda path, settings: noisy_flow(path, settings.noise), is_late=False),
     "jump-euler": Method(lambda path, _: RateJump(path, "euler")),
     "jump-improved": Method(lambda path, _: RateJump(path, "improved")),
     "jump-coupling": Method(lambda path, _: Jump(path)),
