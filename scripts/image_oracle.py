@@ -224,8 +224,10 @@ def factorisation(processes: Mapping[str, Process], samples: int, seed: int) -> 
         for measure, values in zip(what, zip(*columns, strict=True), strict=True):
             rows[measure].append([name, *(f"{value:.4f}" for value in values)])
     *variation, spread = floors(0.5, samples)
-    frequency = K * math.sqrt((1 - 1 / K) / K / (2 * math.pi * samples))
-    for measure, floor in zip(what, [spread, *variation, f"{frequency:.4f}", "0"], strict=True):
+    deviation = math.sqrt((1 - 1 / K) / K / samples)  # of one share; half its absolute value is summed over K
+    mean, spread_of_mean = K * deviation / math.sqrt(2 * math.pi), deviation * math.sqrt(K * (1 - 2 / math.pi)) / 2
+    frequency = f"{mean:.4f} ± {spread_of_mean:.4f}"
+    for measure, floor in zip(what, [spread, *variation, frequency, "0"], strict=True):
         rows[measure].append(["independent draws", floor])
     return "\n\n".join(table([measure, *(f"{n} steps" for n in STEPS)], rows[measure]) for measure in what)
 
