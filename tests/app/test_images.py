@@ -128,6 +128,18 @@ def test_a_table_of_other_settings_is_refused(run, trained, quick_classifier):
     assert run("images", "benchmark", "out=x", "checkpoint=other.safetensors", *few)[0] == 0, "the same bytes"
 
 
+def test_a_benchmark_trains_what_it_samples_from_once(run, quick_classifier, monkeypatch):
+    settings = ("out=x", *TINY, *QUIET, "samplers=sde", "num_samples=70", "sample_batch=70", "late=0")
+    assert run("images", "benchmark", *settings, "calls=[2]")[0] == 0
+    first = open("x/train/model.safetensors", "rb").read()
+    monkeypatch.setattr(module, "train", lambda config: pytest.fail("it is trained again"))
+    assert run("images", "benchmark", *settings, "calls=[2,3]")[0] == 0
+    assert open("x/train/model.safetensors", "rb").read() == first
+    assert set(figures("x")) == {("held-out images", "0", "0"), ("sde", "2", "0"), ("sde", "3", "0")}
+    code, _, err = run("images", "benchmark", *settings, "calls=[2]", "trainer.max_steps=5")
+    assert code == 2 and "trainer.max_steps: 4 -> 5" in err
+
+
 MISTAKES = [
     (["train", "bins=1"], "bins=1 is below 2"),
     (["train", "bins=many"], "bins=many is neither auto nor a whole number: give for example bins=65."),
