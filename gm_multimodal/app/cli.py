@@ -12,11 +12,15 @@ from gm_multimodal.app.help import command_page, overview
 from gm_multimodal.errors import UserInputError
 
 _HELP = {"-h", "--help"}
+_FAMILIES = {name.partition(" ")[0] for name in COMMANDS if " " in name}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 (the user can mend it), 130 (Ctrl-C) or 1 (a bug)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # A family and its member are one name: `images train`.
+    if given and given[0] in _FAMILIES and given[1:2] and not given[1].startswith("-"):
+        given[:2] = [" ".join(given[:2])]
     command = given[0] if given and given[0] in COMMANDS else ""
     try:
         code = _dispatch(given)
@@ -38,6 +42,9 @@ def _dispatch(given: list[str]) -> int:
         print(f"gm-multimodal {__version__}")
         return 0
     command, *arguments = given
+    if command in _FAMILIES and (not arguments or _HELP & set(arguments)):
+        print(overview([name for name in COMMANDS if name.startswith(f"{command} ")]))
+        return 0
     if command not in COMMANDS:
         near = difflib.get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""

@@ -1,4 +1,8 @@
-"""The commands there are. A new one is a line here, `configs/<name>.yaml`, a schema and a function."""
+"""The commands there are. A new one is a line here, `configs/<name>.yaml`, a schema and a function.
+
+The name of a command is one word, or two of which the first is a family: the file of `images train` is
+`configs/images_train.yaml`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,5 +33,15 @@ COMMANDS = {
         },
     ),
     "evaluate": Entry("gm_multimodal.app.schemas.evaluate:EvaluateConfig", "gm_multimodal.app.evaluate:evaluate"),
+    "images train": Entry(
+        "gm_multimodal.app.schemas.images_train:ImageTrainConfig", "gm_multimodal.app.images.train:train"
+    ),
+    "images sample": Entry(
+        "gm_multimodal.app.schemas.images_sample:ImageSampleConfig", "gm_multimodal.app.images.sample:sample"
+    ),
+    "images benchmark": Entry(
+        "gm_multimodal.app.schemas.images_benchmark:ImageBenchmarkConfig",
+        "gm_multimodal.app.images.benchmark:benchmark",
+    ),
     "doctor": Entry("gm_multimodal.app.schemas.doctor:DoctorConfig", "gm_multimodal.app.doctor:doctor"),
 }

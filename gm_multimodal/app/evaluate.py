@@ -23,9 +23,9 @@ from gm_multimodal.app.report.results import Results
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.evaluate import EvaluateConfig
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.metrics import per_structure
 from gm_multimodal.protein.metrics.definition import Judge
-from gm_multimodal.protein.output import write_atomically
 
 RECORD = "evaluation.yaml"
 _HEADER = "# An evaluation by `gm-multimodal evaluate`: the same command in the same place continues it.\n"

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gm_multimodal.app.commands import Entry
 from gm_multimodal.app.config import checked
 from gm_multimodal.app.failures import report_failure
-from gm_multimodal.app.options import Command, config_directory, read_command
+from gm_multimodal.app.options import Command, config_directory, config_name, read_command
 from gm_multimodal.app.overrides import check_names, quote, quote_literals, split_arguments, unknown_name
 from gm_multimodal.app.schemas.checks import literal_keys
 from gm_multimodal.errors import UserInputError
@@ -34,7 +34,7 @@ def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
     job runs, failures are told as they happen, and `out` of job k becomes out/<k>.
 
     Args:
-        command: name of the command and of its YAML file.
+        command: name of the command.
         entry: where the schema of its configuration and its function are.
         arguments: the command line after the command's name.
 
@@ -45,6 +45,7 @@ def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
         UserInputError: Hydra could not compose what was asked for.
     """
     offered, schema = read_command(command), load(entry.schema)
+    folder, name = str(config_directory()), config_name(command)
     flags, overrides = split_arguments(arguments)
     check_names(overrides, offered, entry.settled)
     codes = [0]
@@ -67,7 +68,7 @@ def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
         _command_line([*flags, *settings, *quote_literals(overrides, literal_keys(schema))]),
     ):
         try:
-            hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=command)(task)()
+            hydra.main(version_base="1.3", config_path=folder, config_name=name)(task)()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise UserInputError(_explain(error, offered)) from error
     return max(codes, key=_severity)

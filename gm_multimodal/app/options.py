@@ -46,9 +46,14 @@ def config_directory() -> Path:
     return inside if inside.is_dir() else package.parent / "configs"
 
 
+def config_name(command: str) -> str:
+    """Return the name of a command's file without its ending: that of `images train` is images_train."""
+    return command.replace(" ", "_")
+
+
 def read_command(name: str) -> Command:
-    """Read the summary, options and config groups of one command from `configs/<name>.yaml`."""
-    file = config_directory() / f"{name}.yaml"
+    """Read the summary, options and config groups of one command."""
+    file = config_directory() / f"{config_name(name)}.yaml"
     lines = file.read_text(encoding="utf-8").splitlines()
     options = [Option(match["key"], match["default"], match["help"]) for match in _matches(_OPTION, lines)]
     groups = [

@@ -20,7 +20,7 @@ from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.records import read_record
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.output import TEMPORARY_SUFFIX, write_atomically
+from gm_multimodal.files import TEMPORARY_SUFFIX, write_atomically
 
 _CONFIG = "config.yaml"
 _HEADER = "# A dataset of `gm-multimodal prepare`: the same command in the same place continues it.\n"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gm_multimodal.app.prepare_folder import PrepareFolder
-from gm_multimodal.protein.output import write_atomically
+from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.preparation.clusters import BUILT_IN
 from gm_multimodal.protein.preparation.splits import TRAIN
 from gm_multimodal.protein.preparation.summary import Summary, summarise

@@ -25,7 +25,8 @@ import yaml
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.records import read_record
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.output import TEMPORARY_SUFFIX, fasta_record, write_atomically
+from gm_multimodal.files import TEMPORARY_SUFFIX, write_atomically
+from gm_multimodal.protein.output import fasta_record
 
 COLUMNS = (
     "id",

@@ -35,6 +35,10 @@ class ProteinBatch:
         context = Context(*(getattr(self.context, k).to(device) for k in ("present", "index", "chain")))
         return ProteinBatch({name: x.to(device) for name, x in self.state.items()}, context)
 
+    def counted(self) -> dict[str, int]:
+        """Say how much a training sees in this batch."""
+        return {"chains_seen": len(self.context.present), "residues_seen": int(self.context.present.sum())}
+
 
 def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
     """Put some chains side by side.

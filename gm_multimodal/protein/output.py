@@ -5,7 +5,6 @@ killed run leaves no half-written file under its final name.
 """
 
 import itertools
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +17,10 @@ from biotite.structure.io.pdb import PDBFile
 from biotite.structure.io.pdbx import CIFBlock, CIFCategory, CIFFile, set_structure
 
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.blueprint import Mask, ResidueId
 from gm_multimodal.protein.residues import MASK, RESIDUES, THREE_LETTER
 from gm_multimodal.protein.side_chains import SideChain
-
-TEMPORARY_SUFFIX: Final = ".tmp"
-"""Ending of the names under which files are written before they are complete."""
 
 _CONFIDENCE_REMARK: Final = (
     "B-FACTOR = 100 X MODEL PROBABILITY OF THE RESIDUE TYPE AT TEMPERATURE 1, AT THE CALL WHERE IT WAS LAST UNMASKED"
@@ -134,20 +131,6 @@ def fasta_record(name: str, sequence: str, **annotations: str | int | float) -> 
     """Return a FASTA record: ``>name key=value ...``, then the sequence on a single line."""
     header = " ".join([f">{name}", *(f"{key}={value}" for key, value in annotations.items())])
     return f"{header}\n{sequence}\n"
-
-
-def write_atomically(path: str | Path, content: str | bytes) -> None:
-    """Write ``content`` (text as UTF-8 with its line ends as they are) so that ``path`` is complete or untouched.
-
-    A process killed in between leaves a file ending in ``TEMPORARY_SUFFIX`` beside it.
-    """
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def ideal_beta_carbons(coordinates: Floats) -> Floats:

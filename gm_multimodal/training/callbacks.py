@@ -16,10 +16,9 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gm_multimodal.protein.batch import ProteinBatch
-from gm_multimodal.protein.output import TEMPORARY_SUFFIX
+from gm_multimodal.files import TEMPORARY_SUFFIX
 from gm_multimodal.training.checkpoints import save_checkpoint
-from gm_multimodal.training.module import HELD_OUT_LOSS, DesignModule
+from gm_multimodal.training.module import HELD_OUT_LOSS, MatchingModule
 
 Losses = Mapping[str, float]
 """Names of what validation logs -> values."""
@@ -62,7 +61,7 @@ class AveragedWeights(WeightAveraging):
         """Return the averaged weights of the network, by name; during a validation the module has them."""
         assert self._average_model is not None
         module = self._average_model.module
-        assert isinstance(module, DesignModule)
+        assert isinstance(module, MatchingModule)
         return module.network.state_dict()
 
 
@@ -123,18 +122,16 @@ class ReleaseWriter(Callback):
 
     def __init__(self, path: Path, recipe: Recipe, averaged: AveragedWeights, best: BestValidation | None) -> None:
         self.path, self.recipe, self.averaged, self.best = path, recipe, averaged, best
-        self.seen = {"epochs": 0, "chains_seen": 0, "residues_seen": 0}
+        self.seen = {"epochs": 0}
         self.losses: Losses = {}
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count what was trained on; the other processes are taken to see as much as this one."""
-        assert isinstance(batch, ProteinBatch)
-        present = batch.context.present
         self.seen["epochs"] = trainer.current_epoch
-        self.seen["chains_seen"] += trainer.world_size * len(present)
-        self.seen["residues_seen"] += trainer.world_size * int(present.sum())
+        for name, count in batch.counted().items():
+            self.seen[name] = self.seen.get(name, 0) + trainer.world_size * count
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the checkpoint of a validation during the training."""
@@ -155,7 +152,7 @@ class ReleaseWriter(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the counts of the training that is resumed, which may be of a version that kept fewer."""
-        self.seen |= {name: state_dict[name] for name in self.seen if name in state_dict}
+        self.seen |= {name: count for name, count in state_dict.items() if name != "losses"}
         self.losses = state_dict.get("losses", {})
 
     def _write(self, trainer: lightning.Trainer) -> None:

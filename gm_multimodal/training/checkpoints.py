@@ -14,8 +14,8 @@ from torch import nn
 
 from gm_multimodal import __version__
 from gm_multimodal.errors import CheckpointError
+from gm_multimodal.files import write_atomically
 from gm_multimodal.product import Factor
-from gm_multimodal.protein.output import write_atomically
 from gm_multimodal.training.build import build_network, build_product
 
 SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints"
@@ -78,22 +78,64 @@ def load_checkpoint(path: Path, processes: Mapping[str, Any] | None = None) -> C
     Raises:
         CheckpointError: if the file is truncated, is not one of ours, or its weights do not fit its configuration.
     """
-    config, metadata, weights = _read(path)
-    network = build_network(config["network"])
+    released = read_released(path)
+    config, metadata = released.config, released.metadata
     try:
-        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-    except RuntimeError as error:
-        first = str(error).splitlines()[1:2] or [str(error)]
-        raise CheckpointError(
-            f"checkpoint {path}: its weights do not fit its configuration ({first[0].strip()}). "
-            f"It was written by version {metadata.get('version')}; this is {__version__}."
-        ) from error
-    network.eval().requires_grad_(False)
+        factors, (shortest, longest) = config["product"].items(), metadata["provenance"]["length_range"]
+    except (KeyError, AttributeError) as error:
+        raise _not_ours(path) from error
+    network = released.network()
+    product = build_product(dict(factors), processes)
+    return Checkpoint(network, product, config, metadata, released.digest, (shortest, longest))
+
+
+@final
+@dataclass(frozen=True)
+class Released:
+    """What a released checkpoint holds, whatever it is a model of.
+
+    Attributes:
+        path: the file.
+        config: the complete configuration, with the node `network`.
+        metadata: version, provenance of the training, as written.
+        weights: state dictionary of the network.
+        digest: first 16 hexadecimal digits of the file's SHA-256.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    weights: Mapping[str, torch.Tensor]
+    digest: str
+
+    def network(self) -> nn.Module:
+        """Return the network in evaluation mode, single precision, on the CPU.
+
+        Raises:
+            CheckpointError: the weights do not fit the configuration.
+        """
+        network = build_network(self.config["network"])
+        try:
+            network.load_state_dict({name: tensor.float() for name, tensor in self.weights.items()})
+        except RuntimeError as error:
+            first = str(error).splitlines()[1:2] or [str(error)]
+            raise CheckpointError(
+                f"checkpoint {self.path}: its weights do not fit its configuration ({first[0].strip()}). "
+                f"It was written by version {self.metadata.get('version')}; this is {__version__}."
+            ) from error
+        return network.eval().requires_grad_(False)
+
+
+def read_released(path: Path) -> Released:
+    """Read a released checkpoint.
+
+    Raises:
+        CheckpointError: the file is truncated or is not one of ours.
+    """
+    config, metadata, weights = _read(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    shortest, longest = metadata["provenance"]["length_range"]
-    product = build_product(config["product"], processes)
-    return Checkpoint(network, product, config, metadata, digest, (shortest, longest))
+    return Released(path, config, metadata, weights, digest)
 
 
 def save_checkpoint(
@@ -104,12 +146,13 @@ def save_checkpoint(
     Args:
         path: the file, `.safetensors`.
         weights: state dictionary of the network.
-        config: complete configuration, nodes `network` and `product`.
-        provenance: what the training was: data, steps, samples, losses; must hold `length_range`.
+        config: complete configuration, with the node `network`.
+        provenance: what the training was: data, steps, samples, losses; of proteins it must hold `length_range`.
     """
-    assert "length_range" in provenance
     metadata = {"version": __version__, "config": json.dumps(config), "provenance": json.dumps(provenance)}
-    data = save({name: tensor.detach().cpu().to(torch.bfloat16) for name, tensor in weights.items()}, metadata)
+    data = save(
+        {name: tensor.detach().cpu().to(torch.bfloat16).contiguous() for name, tensor in weights.items()}, metadata
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, _in_order(data))
 
@@ -137,9 +180,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.T
         ) from error
     try:
         config, provenance = json.loads(raw["config"]), json.loads(raw["provenance"])
-        _ = config["network"]["_target_"], config["product"].items(), provenance["length_range"]
+        _ = config["network"]["_target_"], provenance.items()
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            f"checkpoint {path} is a {SUFFIX} file without our metadata. Give one that `gm-multimodal train` wrote."
-        ) from error
+        raise _not_ours(path) from error
     return config, {"version": raw.get("version", "unknown"), "provenance": provenance}, weights
+
+
+def _not_ours(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"checkpoint {path} is a {SUFFIX} file without our metadata. Give one that `gm-multimodal train` wrote."
+    )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import lightning
 import torch
@@ -11,17 +11,16 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from gm_multimodal.network import Context
-from gm_multimodal.noise import SharedNoise
+from gm_multimodal.noise import Noise, SharedNoise
 from gm_multimodal.objective import Matching, matching_loss
-from gm_multimodal.product import Factor, Known, State
-from gm_multimodal.protein.auxiliary import BackboneLosses
+from gm_multimodal.product import Factor, Known, Product, State
 from gm_multimodal.protein.batch import ProteinBatch, Share
-from gm_multimodal.protein.tasks import Curriculum, on_curve
+from gm_multimodal.protein.tasks import on_curve
 
 HELD_OUT_LOSS = "validation/loss"
 """The name under which validation logs the weighted sum of the factors' losses."""
 
-_VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
+VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 @final
@@ -49,15 +48,44 @@ class Optimisation:
         return rise * 0.5 * (1 + math.cos(math.pi * done))
 
 
-@final
-class DesignModule(lightning.LightningModule):
-    """A network under the joint loss.
+class Batch(Protocol):
+    """Data points side by side."""
+
+    @property
+    def state(self) -> State:
+        """Clean points, [B, N, *E] per factor."""
+        ...
+
+    @property
+    def context(self) -> Context:
+        """What stays the same along a simulation."""
+        ...
+
+
+class Curriculum(Protocol):
+    """Draws tasks and times."""
+
+    def draw(self, batch: Any, product: Product, noise: Noise, /) -> tuple[Known, Mapping[str, Tensor]]:
+        """Return what is given of a batch, with all clean values, and the path times [B, N] of every factor."""
+        ...
+
+
+class Auxiliary(Protocol):
+    """Losses beside the one of the theory."""
+
+    def __call__(self, matching: Matching, known: Known, /) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return their weighted sum, and the parts by name."""
+        ...
+
+
+class MatchingModule(lightning.LightningModule):
+    """A network under the joint loss: its training step and its optimiser.
 
     Args:
         network: the network.
         product: the factors.
         curriculum: how tasks and times are drawn.
-        auxiliary: losses on the predicted backbone.
+        auxiliary: losses beside the joint one.
         optimisation: optimiser and schedule.
         self_conditioning: share of steps that feed back a first prediction.
         seed: with the step and the place of a batch within it, determines every draw.
@@ -68,7 +96,7 @@ class DesignModule(lightning.LightningModule):
         network: nn.Module,
         product: Mapping[str, Factor],
         curriculum: Curriculum,
-        auxiliary: BackboneLosses,
+        auxiliary: Auxiliary,
         optimisation: Optimisation,
         self_conditioning: float,
         seed: int,
@@ -84,38 +112,19 @@ class DesignModule(lightning.LightningModule):
         trainer = self.trainer
         self.share = Share(trainer.global_rank, trainer.world_size, trainer.accumulate_grad_batches)
 
-    def training_step(self, batch: ProteinBatch, number: int) -> Tensor:
+    def training_step(self, batch: Batch, number: int) -> Tensor:
         """Return the loss of one batch; the trainer averages over the batches of a step, wherever they are computed."""
-        noise = self._noise(self.global_step, self.share.place(number % self.share.accumulated))
+        noise = self.noise(self.global_step, self.share.place(number % self.share.accumulated))
         known, times = self.curriculum.draw(batch, self.product, noise)
         # The same for all batches of a step, so that ranks do not wait for the one with two calls.
-        feeds_back = float(self._noise(self.global_step, -1).uniform((1,))) < self.self_conditioning
-        matching = self._match(known, times, batch, noise, feeds_back)
+        feeds_back = float(self.noise(self.global_step, -1).uniform((1,))) < self.self_conditioning
+        matching = self.match(known, times, batch, noise, feeds_back)
         auxiliary, parts = self.auxiliary(matching, known)
         loss = matching.total + auxiliary
         logged = {f"train/{name}": part for name, part in {**matching.parts, **parts, "loss": loss}.items()}
         self.log_dict({name: part.detach() for name, part in logged.items()}, batch_size=len(known.present))
         self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(known.present))
         return loss
-
-    def validation_step(self, batch: ProteinBatch, number: int) -> None:
-        """Log the loss of every factor on the sampling curve, and of inverse folding, with the same draws each time."""
-        rows, number = len(batch.context.present), self.share.place(number)
-        parts: dict[str, list[Tensor]] = {}
-        for k, s in enumerate(_VALIDATION_TIMES):
-            noise = self._noise(number, k)
-            known, times = on_curve(batch, self.product, torch.full((rows,), s, device=self.device))
-            matching = self._match(known, times, batch, noise, feeds_back=True)
-            for name, part in matching.parts.items():
-                parts.setdefault(name, []).append(part)
-        start = torch.zeros(rows, device=self.device)
-        known, times = on_curve(batch, self.product, start, given=("translations", "rotations"))
-        inverse = self._match(known, times, batch, self._noise(number, -2), feeds_back=False)
-        means = {name: torch.stack(values).mean() for name, values in parts.items()}
-        losses = {f"validation/{name}": mean for name, mean in means.items()}
-        losses["validation/inverse_folding"] = inverse.parts["sequence"]
-        losses[HELD_OUT_LOSS] = torch.stack([self.product[name].weight * mean for name, mean in means.items()]).sum()
-        self.log_dict(losses, batch_size=rows, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """Return AdamW and its schedule."""
@@ -131,9 +140,10 @@ class DesignModule(lightning.LightningModule):
         schedule = LambdaLR(optimizer, lambda step: self.optimisation.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _match(
-        self, known: Known, times: Mapping[str, Tensor], batch: ProteinBatch, noise: SharedNoise, feeds_back: bool
+    def match(
+        self, known: Known, times: Mapping[str, Tensor], batch: Batch, noise: SharedNoise, feeds_back: bool
     ) -> Matching:
+        """Evaluate the joint loss, the network in the precision of the trainer."""
         kind = self.device.type
         dtype, is_mixed = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
 
@@ -149,6 +159,30 @@ class DesignModule(lightning.LightningModule):
         with torch.autocast(kind, enabled=False):
             return matching_loss(network, self.product, known, times, batch.context, noise, self_condition=feeds_back)
 
-    def _noise(self, step: int, stream: int) -> SharedNoise:
+    def noise(self, step: int, stream: int) -> SharedNoise:
         """Return the draws of one step and stream: resuming repeats nothing and skips nothing."""
         return SharedNoise.keyed(self.seed, step, stream, device=self.device)
+
+
+@final
+class DesignModule(MatchingModule):
+    """A network over residues, validated on chains."""
+
+    def validation_step(self, batch: ProteinBatch, number: int) -> None:
+        """Log the loss of every factor on the sampling curve, and of inverse folding, with the same draws each time."""
+        rows, number = len(batch.context.present), self.share.place(number)
+        parts: dict[str, list[Tensor]] = {}
+        for k, s in enumerate(VALIDATION_TIMES):
+            noise = self.noise(number, k)
+            known, times = on_curve(batch, self.product, torch.full((rows,), s, device=self.device))
+            matching = self.match(known, times, batch, noise, feeds_back=True)
+            for name, part in matching.parts.items():
+                parts.setdefault(name, []).append(part)
+        start = torch.zeros(rows, device=self.device)
+        known, times = on_curve(batch, self.product, start, given=("translations", "rotations"))
+        inverse = self.match(known, times, batch, self.noise(number, -2), feeds_back=False)
+        means = {name: torch.stack(values).mean() for name, values in parts.items()}
+        losses = {f"validation/{name}": mean for name, mean in means.items()}
+        losses["validation/inverse_folding"] = inverse.parts["sequence"]
+        losses[HELD_OUT_LOSS] = torch.stack([self.product[name].weight * mean for name, mean in means.items()]).sum()
+        self.log_dict(losses, batch_size=rows, sync_dist=True)

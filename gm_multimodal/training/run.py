@@ -13,8 +13,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.training.callbacks import AveragedWeights, BestValidation, Recipe, ReleaseWriter, StateWriter
-from gm_multimodal.training.data import ChainData
-from gm_multimodal.training.module import DesignModule
+from gm_multimodal.training.data import BatchData
+from gm_multimodal.training.module import MatchingModule
 
 LAST = "last.ckpt"
 RELEASED = "model.safetensors"
@@ -30,8 +30,8 @@ _SETTLED: Mapping[str, Any] = {
 
 
 def fit(
-    module: DesignModule,
-    data: ChainData,
+    module: MatchingModule,
+    data: BatchData,
     recipe: Recipe,
     out: Path,
     trainer: Mapping[str, Any],
@@ -49,7 +49,7 @@ def fit(
         ema_decay: decay per step of the averaged weights, less in short runs.
         patience: None releases the weights of the last step. A number releases those of the best validation, stops
             after that many without a better one, and measures the held-out losses before the first step too. Without
-            validation chains it has no effect.
+            validation data it has no effect.
 
     Returns:
         The released checkpoint, `model.safetensors`; `last.ckpt` holds what resuming needs, `logs` the losses.
@@ -64,7 +64,7 @@ def fit(
     start = min(module.optimisation.warmup_steps, steps // 10)
     validation_interval = int(trainer["val_check_interval"])
     averaged = AveragedWeights(decay=min(ema_decay, max(0.0, 1 - 10 / steps)), start=start)
-    best = BestValidation(patience) if patience is not None and data.validation_chains is not None else None
+    best = BestValidation(patience) if patience is not None and data.has_validation else None
     callbacks: list[Callback] = [
         averaged,
         *([best] if best else []),
@@ -74,7 +74,7 @@ def fit(
         StateWriter(last, interval=min(200, validation_interval), validation_interval=validation_interval),
     ]
     run = lightning.Trainer(
-        **_in_batches(trainer, has_validation=data.validation_chains is not None),
+        **_in_batches(trainer, has_validation=data.has_validation),
         **_SETTLED,
         callbacks=callbacks,
         logger=CSVLogger(out, name="logs"),  # a folder per start: a resumed run must not delete the log before it

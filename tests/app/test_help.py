@@ -10,7 +10,9 @@ from gm_multimodal.app.options import read_command
 HEAVY = {"torch", "hydra", "omegaconf", "numpy", "yaml", "biotite", "e3nn", "lightning", "pandas"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["design", "--help"], ["train", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["design", "--help"], ["train", "-h"], ["images", "train", "-h"]]
+)
 def test_help_imports_nothing_heavy(arguments):
     script = (
         "import sys; from gm_multimodal.app.cli import main; code = main(sys.argv[1:]); "
@@ -22,7 +24,7 @@ def test_help_imports_nothing_heavy(arguments):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_lists_every_option_with_its_default_and_meaning(run, command):
-    code, out, _ = run(command, "--help")
+    code, out, _ = run(*command.split(), "--help")
     assert code == 0
     words = " ".join(out.split())
     for option in read_command(command).options:
@@ -68,3 +70,10 @@ def test_a_reader_that_has_gone_is_no_error():
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+def test_a_family_names_its_commands(run):
+    for arguments in (["images"], ["images", "--help"]):
+        code, out, _ = run(*arguments)
+        assert code == 0
+        assert "  images train " in out and "  images sample " in out and "  design " not in out

@@ -24,9 +24,10 @@ def test_the_wheel_holds_configurations_checkpoints_tables_and_code(contents):
     configs = {f"gm_multimodal/configs/{path.relative_to(ROOT / 'configs').as_posix()}" for path in yaml_files()}
     weights = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.safetensors")}
     code = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.py")}
-    data = {path.relative_to(ROOT).as_posix() for end in ("json", "css", "js") for path in package.rglob(f"*.{end}")}
+    endings = ("json", "css", "js", "npz")
+    data = {path.relative_to(ROOT).as_posix() for end in endings for path in package.rglob(f"*.{end}")}
     assert len(configs) >= 6
-    assert len(data) >= 4
+    assert len(data) >= 5
     assert configs | weights | code | data | {"gm_multimodal/py.typed"} <= contents
 
 

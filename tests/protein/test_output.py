@@ -8,10 +8,10 @@ from biotite.structure.io.pdb import PDBFile
 from biotite.structure.io.pdbx import CIFFile, get_structure
 
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.output import (
     fasta_record,
     ideal_beta_carbons,
-    write_atomically,
     write_structure,
     write_trajectory,
 )

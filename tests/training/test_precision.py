@@ -14,11 +14,11 @@ def batch(chains):
 
 def gradients(module, batch, feeds_back: bool, mixed: bool) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     module.zero_grad()
-    noise = module._noise(0, 0)
+    noise = module.noise(0, 0)
     known, times = module.curriculum.draw(batch, module.product, noise)
     # as Lightning does for precision=bf16-mixed
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        matching = module._match(known, times, batch, noise, feeds_back)
+        matching = module.match(known, times, batch, noise, feeds_back)
         loss = matching.total + module.auxiliary(matching, known)[0]
     loss.backward()
     return loss.detach(), {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
@@ -41,8 +41,8 @@ def test_mixed_precision_gives_about_the_same_loss_and_all_the_gradients(make_mo
 
 def test_predictions_are_in_single_precision(make_module, batch):
     module = make_module(width=32, layers=2, pair_width=16)
-    noise = module._noise(0, 0)
+    noise = module.noise(0, 0)
     known, times = module.curriculum.draw(batch, module.product, noise)
     with torch.autocast("cpu", torch.bfloat16):
-        matching = module._match(known, times, batch, noise, True)
+        matching = module.match(known, times, batch, noise, True)
     assert all(prediction.mean().dtype == torch.float32 for prediction in matching.predictions.values())

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from gm_multimodal.app.evaluation.inputs import Rejected
+from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.metrics.structure import Structure
-from gm_multimodal.protein.output import write_atomically
 from gm_multimodal.protein.residues import decode
 
 FILE_COLUMNS = ("id", "file", "chain", "length", "sequence")

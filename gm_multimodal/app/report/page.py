@@ -14,7 +14,7 @@ from gm_multimodal.app.evaluation.tables import shown
 from gm_multimodal.app.report.payload import MOST_DRAWN, MOST_TRAJECTORIES, payload
 from gm_multimodal.app.report.plots import comparison_plots, ramachandran_plots
 from gm_multimodal.app.report.results import Results
-from gm_multimodal.protein.output import write_atomically
+from gm_multimodal.files import write_atomically
 
 _ASSETS = Path(__file__).parent
 _DETAIL = """

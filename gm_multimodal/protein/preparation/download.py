@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.output import write_atomically
+from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.preparation.sources import DatabaseEntry, Source
 
 _ABSENT: Final = ".absent"

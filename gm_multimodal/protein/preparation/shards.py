@@ -17,7 +17,7 @@ from typing import Any, Final, final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gm_multimodal.protein.output import TEMPORARY_SUFFIX
+from gm_multimodal.files import TEMPORARY_SUFFIX
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, Stretch
 from gm_multimodal.protein.preparation.sources import Source
 

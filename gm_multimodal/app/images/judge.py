@@ -1,0 +1,74 @@
+"""How good a set of images is: everything of a row of the benchmark that is measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import torch
+from torch import Tensor
+
+from gm_multimodal.images.dataset import ImageSet
+from gm_multimodal.images.quality.classifier import Classifier, load_classifier, train_classifier
+from gm_multimodal.images.quality.frechet import bootstrap_error, frechet_distance
+from gm_multimodal.images.quality.inception import inception_features
+from gm_multimodal.images.quality.memorisation import memorisation
+from gm_multimodal.images.quality.opinion import opinion
+
+
+@final
+@dataclass(frozen=True)
+class Judge:
+    """A classifier of the data, and the images that samples are compared with.
+
+    Attributes:
+        classifier: trained on the training images.
+        training: points [M, C, H, W].
+        labels: of the training images, [M].
+        held_out: points that neither the network nor the classifier was trained on.
+        features: of the training images.
+        inception: file of Inception's features, if there is one, and its features of the training images.
+    """
+
+    classifier: Classifier
+    training: Tensor
+    labels: Tensor
+    held_out: Tensor
+    features: Tensor
+    inception: tuple[str, Tensor] | None
+
+    def row(self, points: Tensor) -> dict[str, str]:
+        """Return the figures of images [N, C, H, W] in [-1, 1]."""
+        features = self.classifier.features(points)
+        said = opinion(self.classifier, points, self.labels)
+        near = memorisation(points, self.training, self.held_out)
+        figures = {
+            "frechet": frechet_distance(features, self.features),
+            "frechet_error": bootstrap_error(features, self.features, seed=0),
+            "frechet_as_held_out": frechet_distance(features[: len(self.held_out)], self.features),
+            "confidence": said.confidence,
+            "sure": said.sure,
+            "imbalance": said.imbalance,
+            "nearest_distance": near.sample_distance,
+            "close": near.close,
+        }
+        if self.inception is not None:
+            path, real = self.inception
+            figures["fid"] = frechet_distance(inception_features(path, points), real)
+        return {name: f"{value:.5g}" for name, value in figures.items()} | {"samples": str(len(points))}
+
+
+def make_judge(training: ImageSet, held_out: ImageSet, file: Path, seed: int, inception: str | None) -> Judge:
+    """Train the classifier, or read it from `file`, where it is written otherwise.
+
+    Raises:
+        DatasetError: The images have no labels.
+    """
+    if file.is_file():
+        classifier = load_classifier(file)
+    else:
+        classifier = train_classifier(training, seed=seed)
+        classifier.save(file)
+    points = training.points()
+    labels = training.labels if training.labels is not None else torch.zeros(0, dtype=torch.int64)
+    real = None if inception is None else (inception, inception_features(inception, points))
+    return Judge(classifier, points, labels, held_out.points(), classifier.features(points), real)

@@ -1,0 +1,82 @@
+"""`gm-multimodal images sample`: images of one sampler as a picture, as numbers, and as a film."""
+
+import dataclasses
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from gm_multimodal.app.devices import resolve_device, set_threads
+from gm_multimodal.app.differences import refuse_differences
+from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.schemas.images_sample import ImageSampleConfig
+from gm_multimodal.files import write_atomically
+from gm_multimodal.images.dataset import points_of
+from gm_multimodal.images.pictures import write_gif, write_grid
+from gm_multimodal.images.product import Pixels
+from gm_multimodal.images.samplers import ImageSampler, Settings
+from gm_multimodal.sampling.observers import StateRecorder
+from gm_multimodal.training.images import load_image_model
+
+SHOWN, COLUMNS = 64, 16
+"""Images of a picture, and of one of its rows."""
+
+
+def sample(config: ImageSampleConfig) -> Path:
+    """Draw images and return the folder that holds them.
+
+    Raises:
+        UserInputError: A setting does not fit, or the folder holds other samples.
+        CheckpointError: The checkpoint cannot be used.
+    """
+    set_threads(config.threads)
+    device = resolve_device(config.device)
+    model = load_image_model(Path(config.checkpoint).expanduser())
+    settings = Settings(config.jump_weight, config.noise, config.late)
+    precision = getattr(torch, config.precision)
+    sampler = ImageSampler(config.sampler, config.calls, settings, config.sample_batch, precision, device)
+    out = _keep_record(config, model.digest)
+    network = model.network.to(device)
+    with tqdm(total=config.num_samples, unit="image", disable=None) as bar:
+        images = sampler.images(network, model.pixels, config.seed, config.num_samples, bar.update)
+    with writing(out):
+        write_images(out / "samples.npz", images)
+        write_grid(out / "samples.png", points_of(images[:SHOWN], model.pixels.levels), COLUMNS)
+        if config.trajectory:
+            film = _film(sampler, network, model.pixels, config.seed, min(config.num_samples, SHOWN))
+            write_gif(out / "trajectory.gif", film, COLUMNS)
+    print(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
+    return out
+
+
+def write_images(path: Path, images: Tensor) -> None:
+    """Write levels [N, C, H, W] as `images` of a compressed npz file, atomically; equal images are equal bytes."""
+    file = io.BytesIO()
+    np.savez_compressed(file, images=images.numpy())
+    write_atomically(path, file.getvalue())
+
+
+def _film(sampler: ImageSampler, network: nn.Module, pixels: Pixels, seed: int, count: int) -> Tensor:
+    """Return the states of the first images from the prior to the end, [T, count, C, H, W]."""
+    recorder = StateRecorder()
+    sampler.block(network, pixels, seed, 0, [recorder])
+    return torch.stack([pixels.images(state)[:count] for state in recorder.states])
+
+
+def _keep_record(config: ImageSampleConfig, digest: str) -> Path:
+    """Write config.yaml, refusing a folder that holds other samples."""
+    out = Path(config.out)
+    record: Mapping[str, object] = {**dataclasses.asdict(config), "checkpoint": digest}
+    file = out / "config.yaml"
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        if file.is_file():
+            old = yaml.safe_load(file.read_text(encoding="utf-8"))
+            refuse_differences(out, old, record, may_differ=("out", "threads", "trajectory", "num_samples"))
+        write_atomically(file, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+    return out

@@ -1,0 +1,47 @@
+"""`gm-multimodal images train`: train a network over pixels into a folder that can be continued at any time."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from gm_multimodal.app.schemas.images_train import ImageTrainConfig
+from gm_multimodal.app.training import keep_record, say, set_training_threads
+from gm_multimodal.images.dataset import ImageSet, load_images
+from gm_multimodal.images.product import Pixels
+from gm_multimodal.training.build import build, build_network
+from gm_multimodal.training.callbacks import Recipe
+from gm_multimodal.training.images import ImageData, ImageModule
+from gm_multimodal.training.run import fit
+
+_MOST_BINS = 65  # that auto chooses
+
+
+def train(config: ImageTrainConfig) -> Path:
+    """Train a network on the images of one data set and return the released checkpoint.
+
+    Raises:
+        UserInputError: Something in the configuration cannot be built, or the folder holds another training.
+        DatasetError: The images cannot be read.
+    """
+    set_training_threads(config.threads)
+    images, held_out = (load_images(config.data, split) for split in ("train", "test"))
+    bins = min(images.levels, _MOST_BINS) if isinstance(config.bins, str) else config.bins
+    pixels = Pixels(images.shape, images.levels, bins)
+    (outputs,) = pixels.heads.output_shape[1:]
+    network = {**config.unet, "shape": list(images.shape), "outputs": outputs}
+    torch.manual_seed(config.seed)
+    module = ImageModule(build_network(network), pixels, build(config.optimisation), config.seed)
+    data = ImageData(images, held_out, config.batch_size, config.mirrored, config.seed)
+    described = {"shape": list(images.shape), "levels": images.levels, "bins": bins}
+    recipe = Recipe({"network": network, "pixels": described}, _provenance(config, images))
+    released = fit(module, data, recipe, keep_record(config), config.trainer, config.ema_decay)
+    say(f"The checkpoint is {released}. To use it: gm-multimodal images sample checkpoint={released}")
+    return released
+
+
+def _provenance(config: ImageTrainConfig, images: ImageSet) -> dict[str, object]:
+    """Return what the released checkpoint says of its data and settings."""
+    settings = dataclasses.asdict(config)
+    kept = ("seed", "batch_size", "mirrored", "ema_decay", "optimisation")
+    return {"data": images.name, "images": len(images), **{name: settings[name] for name in kept}}

@@ -1,0 +1,123 @@
+"""Images as points of a product space: one factor, whose sites are pixels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from gm_multimodal.images.heads import Heads, data_bins
+from gm_multimodal.images.unet import PIXELS
+from gm_multimodal.network import Context
+from gm_multimodal.noise import Noise
+from gm_multimodal.objective import Matching
+from gm_multimodal.paths.gaussian import GaussianPath
+from gm_multimodal.processes.base import Process
+from gm_multimodal.processes.flow import Flow
+from gm_multimodal.product import Factor, Known, Product, State
+from gm_multimodal.schedules import Linear, Schedule
+from gm_multimodal.spaces.euclidean import Euclidean
+
+
+@final
+@dataclass(frozen=True)
+class Pixels:
+    """What the pixels of a data set are to the framework.
+
+    Attributes:
+        shape: (C, H, W).
+        levels: values of a channel, evenly spaced from -1 to 1.
+        bins: of the heads over [-1, 1].
+    """
+
+    shape: Sequence[int]
+    levels: int
+    bins: int
+
+    @property
+    def path(self) -> GaussianPath:
+        """The path of all processes: straight lines from a standard normal."""
+        return GaussianPath(Euclidean(self.shape[0]))
+
+    @property
+    def heads(self) -> Heads:
+        """How the network is read."""
+        return Heads(self.path, data_bins(self.bins), self.levels)
+
+    def product(self, process: Process | None = None, clock: Schedule | None = None) -> Product:
+        """Return the product of the one factor; what moves it matters to samplers alone."""
+        return {PIXELS: Factor(process or Flow(self.path), self.heads, clock or Linear())}
+
+    def blank(self, rows: int, device: torch.device) -> Known:
+        """Return that nothing is known of `rows` images."""
+        channels, sites = self.shape[0], self.shape[1] * self.shape[2]
+        present = torch.ones(rows, sites, dtype=torch.bool, device=device)
+        return Known({PIXELS: torch.zeros(rows, sites, channels, device=device)}, {PIXELS: ~present}, present)
+
+    def images(self, state: State) -> Tensor:
+        """Return the points [B, H W, C] of a state as images [B, C, H, W]."""
+        return state[PIXELS].movedim(-1, 1).unflatten(-1, tuple(self.shape[1:]))
+
+
+def sites_of(images: Tensor) -> Tensor:
+    """Return images [B, C, H, W] as points of sites, [B, H W, C]."""
+    return images.flatten(2).movedim(1, -1).contiguous()
+
+
+def context_of(present: Tensor) -> Context:
+    """Return the context of images, which have no chains; `present` is bool [B, N]."""
+    index = torch.arange(present.shape[1], device=present.device).expand(present.shape)
+    return Context(present, index, torch.zeros_like(index))
+
+
+@final
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images side by side.
+
+    Attributes:
+        state: pixels [B, H W, C] in [-1, 1].
+        context: every site is present.
+    """
+
+    state: State
+    context: Context
+
+    def to(self, device: torch.device, *_: Any, **__: Any) -> "ImageBatch":
+        """Return the batch on another device (called by the trainer with arguments of its own)."""
+        return ImageBatch.of(self.state[PIXELS].to(device))
+
+    def counted(self) -> dict[str, int]:
+        """Say how much a training sees in this batch."""
+        return {"images_seen": len(self.context.present)}
+
+    @staticmethod
+    def of(sites: Tensor) -> "ImageBatch":
+        """Return the batch of points of sites, [B, H W, C]."""
+        present = torch.ones(sites.shape[:2], dtype=torch.bool, device=sites.device)
+        return ImageBatch({PIXELS: sites}, context_of(present))
+
+
+@final
+class EveryTime:
+    """What is practised: nothing is given, and times are spread evenly over [0, 1)."""
+
+    def draw(self, batch: ImageBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
+        """Return the task and the path times: one for each image, in every of B equal intervals one."""
+        present = batch.context.present
+        rows = torch.arange(len(present), device=present.device)
+        s = (rows + noise.uniform((len(present),)).to(present.device)) / len(present)
+        return at_time(batch, product, s)
+
+
+def at_time(batch: ImageBatch, product: Product, s: Tensor) -> tuple[Known, Mapping[str, Tensor]]:
+    """Return the task of generating whole images, and the path times of sampling times s [B]."""
+    present = batch.context.present
+    times = {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
+    return Known(batch.state, {name: ~present for name in product}, present), times
+
+
+def no_auxiliary(matching: Matching, known: Known) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """Add nothing to the loss."""
+    return matching.total.new_zeros(()), {}

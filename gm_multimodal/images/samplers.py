@@ -1,0 +1,161 @@
+"""The samplers of the benchmark by name: what moves the pixels, on which clock, and by how many calls a step."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.images.dataset import levels_of
+from gm_multimodal.images.processes import FlowWithRates
+from gm_multimodal.images.product import Pixels, context_of
+from gm_multimodal.images.second_order import MidpointVelocity
+from gm_multimodal.images.unet import PIXELS
+from gm_multimodal.network import Context, Network
+from gm_multimodal.noise import SharedNoise
+from gm_multimodal.paths.gaussian import GaussianPath
+from gm_multimodal.processes.base import Process
+from gm_multimodal.processes.flow import Flow
+from gm_multimodal.processes.jump import Jump
+from gm_multimodal.processes.langevin import noisy_flow
+from gm_multimodal.processes.rates import RateJump
+from gm_multimodal.product import State
+from gm_multimodal.sampling.grids import UniformGrid
+from gm_multimodal.sampling.sampler import Observer, Sampler
+from gm_multimodal.schedules import Exponential, Linear, Schedule
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """What samplers can be told.
+
+    Attributes:
+        jump: a, the weight of jumps in a superposition, from 0 to 1.
+        noise: g^2 of the stochastic differential equation.
+        late: how much finer late steps of jumps are: of the time that is left, a simulation has taken
+            1 - exp(-late s) at sampling time s, up to a factor; 0 makes all steps equal. Rates grow like 1 / (1 - t),
+            and a jump lands within 1 - t of its mean.
+    """
+
+    jump: float = 0.5
+    noise: float = 1.0
+    late: float = 3.0
+
+
+@final
+@dataclass(frozen=True)
+class Method:
+    """How one sampler simulates.
+
+    Attributes:
+        process: made of the path and the settings.
+        calls: network calls of a step: 1, or 2 where the velocity is that of the middle of the step.
+        is_late: whether late steps are finer; those of a flow, with or without noise, are best equal.
+    """
+
+    process: Callable[[GaussianPath, Settings], Process]
+    calls: int = 1
+    is_late: bool = True
+
+    def clock(self, settings: Settings) -> Schedule:
+        """Return path time as a function of sampling time."""
+        return Exponential(settings.late) if self.is_late and settings.late > 0 else Linear()
+
+
+METHODS: Final[dict[str, Method]] = {
+    "flow": Method(lambda path, _: Flow(path), is_late=False),
+    "flow-second-order": Method(lambda path, _: Flow(path), calls=2, is_late=False),
+    "sde": Method(lambda path, settings: noisy_flow(path, settings.noise), is_late=False),
+    "jump-euler": Method(lambda path, _: RateJump(path, "euler")),
+    "jump-improved": Method(lambda path, _: RateJump(path, "improved")),
+    "jump-coupling": Method(lambda path, _: Jump(path)),
+    "superposition": Method(lambda path, settings: FlowWithRates(path, settings.jump)),
+    "mixed": Method(lambda path, settings: FlowWithRates(path, settings.jump), calls=2),
+}
+"""Name -> method. `jump-euler` and `jump-improved` follow the rates, `jump-coupling` the posterior of z."""
+
+
+def steps_of(name: str, calls: int) -> int:
+    """Return the steps that a sampler makes with so many network calls.
+
+    Raises:
+        UserInputError: it is no multiple of the calls of a step.
+    """
+    per_step = METHODS[name].calls
+    if calls < per_step or calls % per_step:
+        raise UserInputError(f"calls={calls}: a step of {name} takes {per_step} calls, so give a multiple of them.")
+    return calls // per_step
+
+
+@final
+@dataclass(frozen=True)
+class ImageSampler:
+    """Draws images in blocks of one size; a block depends on the seed and its number alone.
+
+    Attributes:
+        name: of the method.
+        calls: network calls.
+        settings: what the method can be told.
+        rows: images of a block.
+        precision: in which the network computes.
+        device: where it is.
+    """
+
+    name: str
+    calls: int
+    settings: Settings
+    rows: int
+    precision: torch.dtype = torch.float32
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __post_init__(self) -> None:
+        """Refuse a number of calls that the method cannot make."""
+        steps_of(self.name, self.calls)
+
+    def block(
+        self, network: nn.Module, pixels: Pixels, seed: int, number: int, observers: Sequence[Observer] = ()
+    ) -> Tensor:
+        """Return block `number`, uint8 levels [rows, C, H, W].
+
+        States between the prior and the data lie in all of R^C, so that nothing is cut off before the end, where a
+        channel takes the nearest of its levels.
+        """
+        method = METHODS[self.name]
+        grid = UniformGrid(steps_of(self.name, self.calls))
+        product = pixels.product(method.process(pixels.path, self.settings), method.clock(self.settings))
+        called: Network = _InPrecision(network, self.precision, self.device.type)
+        if method.calls == 2:
+            called = MidpointVelocity(called, product[PIXELS], grid)
+        known = pixels.blank(self.rows, self.device)
+        noise = SharedNoise.keyed(seed, number, device=self.device)
+        state = Sampler(grid)(called, product, known, context_of(known.present), noise, observers)
+        return levels_of(pixels.images(state), pixels.levels).cpu()
+
+    def images(self, network: nn.Module, pixels: Pixels, seed: int, count: int, done: Callable[[int], None]) -> Tensor:
+        """Return the first `count` images of a seed, uint8 [count, C, H, W]; tells `done` how many a block had."""
+        blocks = []
+        for number in range(-(-count // self.rows)):
+            blocks.append(self.block(network, pixels, seed, number))
+            done(len(blocks[-1]))
+        return torch.cat(blocks)[:count]
+
+
+@final
+@dataclass(frozen=True)
+class _InPrecision:
+    """A network that computes in a precision of its own and answers in single precision."""
+
+    network: nn.Module
+    precision: torch.dtype
+    device: str
+
+    def __call__(
+        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+    ) -> Mapping[str, Tensor]:
+        """Call the network."""
+        with torch.autocast(self.device, self.precision, enabled=self.precision != torch.float32):
+            output = self.network(state, times, context, previous)
+        return {name: x.to(torch.float32) for name, x in output.items()}

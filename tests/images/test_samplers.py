@@ -1,0 +1,134 @@
+"""The samplers: with a perfect network all draw the data's law, and each does in its steps what it promises."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gm_multimodal.app.schemas.images_sample import SAMPLERS
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.images.heads import VELOCITY
+from gm_multimodal.images.processes import FlowWithRates
+from gm_multimodal.images.product import Pixels, context_of
+from gm_multimodal.images.samplers import METHODS, ImageSampler, Settings
+from gm_multimodal.images.second_order import MidpointVelocity
+from gm_multimodal.images.unet import PIXELS
+from gm_multimodal.noise import SharedNoise
+from gm_multimodal.processes.flow import Flow
+from gm_multimodal.processes.rates import RateJump
+from gm_multimodal.sampling.grids import UniformGrid
+from gm_multimodal.sampling.sampler import Sampler
+from tests.images.oracle import Oracle
+
+IMAGES = torch.tensor([[0, 8, 16], [16, 16, 0], [4, 0, 12], [0, 8, 0]], dtype=torch.uint8)[:, None, None]
+LAW = torch.tensor([0.4, 0.3, 0.2, 0.1])
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    return Oracle(IMAGES, LAW, levels=17, bins=17)
+
+
+def shares(images, near: int):
+    """The share of each of the four images among samples, of which every pixel may be `near` levels away."""
+    distance = (images.flatten(1)[:, None].int() - IMAGES.flatten(1)[None].int()).abs().amax(-1)
+    return (distance <= near).double().mean(0)
+
+
+def test_the_command_knows_the_samplers():
+    assert tuple(METHODS) == SAMPLERS
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_with_a_perfect_network_the_law_of_the_data_is_drawn(oracle, name):
+    """500 images of 40 calls: the noise of a share is 0.022; all but a few samples are one of the four images."""
+    sampler = ImageSampler(name, 40, Settings(), rows=500)
+    images = sampler.block(oracle, oracle.pixels, seed=3, number=0)
+    found = shares(images, near=2)
+    assert found.sum() > 0.95
+    torch.testing.assert_close(found / found.sum(), LAW.double(), atol=0.09, rtol=0)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_calls_are_calls_of_the_network(oracle, name):
+    oracle.calls = 0
+    ImageSampler(name, 6, Settings(), rows=2).block(oracle, oracle.pixels, seed=0, number=0)
+    assert oracle.calls == 6
+
+
+def test_an_odd_number_of_calls_is_no_number_of_two_call_steps():
+    with pytest.raises(UserInputError, match="calls=7: a step of mixed takes 2 calls"):
+        ImageSampler("mixed", 7, Settings(), rows=2)
+
+
+@pytest.mark.parametrize("name", ["flow", "jump-improved", "mixed"])
+def test_an_image_is_the_same_however_many_are_asked_for(oracle, name):
+    sampler = ImageSampler(name, 4, Settings(), rows=8)
+    few, many = (sampler.images(oracle, oracle.pixels, 5, count, lambda _: None) for count in (3, 20))
+    assert torch.equal(few, many[:3])
+    assert len(many) == 20
+    assert not torch.equal(many[:8], many[8:16])
+
+
+class Decay(torch.nn.Module):
+    """dx/dt = -k (1 + t) x on every pixel, so that x_1 = exp(-1.5 k) x_0."""
+
+    def __init__(self, outputs: int, rate: float) -> None:
+        super().__init__()
+        self.outputs, self.rate = outputs, rate
+
+    def forward(self, state, times, context, previous):
+        x, t = state[PIXELS], times[PIXELS]
+        output = torch.zeros(*x.shape, self.outputs)
+        output[..., VELOCITY] = -self.rate * (1 + t[..., None]) * x
+        return {PIXELS: output}
+
+
+def errors(second_order: bool, steps: tuple[int, ...]):
+    """The greatest relative error of the flow of `Decay`, for every number of steps."""
+    pixels = Pixels((1, 2, 2), 17, 17)
+    network = Decay(pixels.heads.output_shape[1], rate=0.8)
+    found = []
+    for number in steps:
+        grid, product = UniformGrid(number), pixels.product(Flow(pixels.path))
+        called = MidpointVelocity(network, product[PIXELS], grid) if second_order else network
+        known = pixels.blank(3, torch.device("cpu"))
+        arguments = (product, known, context_of(known.present), SharedNoise.keyed(1))
+        start = product[PIXELS].prior(known, PIXELS, SharedNoise.keyed(1))
+        end = Sampler(grid)(called, *arguments)[PIXELS]
+        found.append(float((end / start / torch.tensor(-1.2).exp() - 1).abs().max()))
+    return found
+
+
+@pytest.mark.parametrize(("second_order", "order"), [(False, 1), (True, 2)])
+def test_the_order_of_a_flow_is_the_one_it_says(second_order, order):
+    coarse, fine = errors(second_order, (10, 20))
+    assert fine * 2**order == pytest.approx(coarse, rel=0.2)
+
+
+@pytest.mark.parametrize(("weight", "part"), [(0.0, Flow), (1.0, RateJump)])
+def test_the_superposition_has_its_parts_at_its_ends(oracle, weight, part):
+    path = oracle.pixels.path
+    results = []
+    for process in (FlowWithRates(path, weight), part(path)):
+        known = oracle.pixels.blank(40, torch.device("cpu"))
+        product = oracle.pixels.product(process)
+        arguments = (product, known, context_of(known.present), SharedNoise.keyed(2))
+        results.append(Sampler(UniformGrid(6))(oracle, *arguments)[PIXELS])
+    # at weight 0 nothing ever jumps, at 1 nothing drifts: the same draws give the same points
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_a_weight_beyond_its_range_is_refused(oracle):
+    with pytest.raises(ValueError, match=r"jump_weight is 1\.5; give a number from 0 to 1"):
+        FlowWithRates(oracle.pixels.path, 1.5)
+
+
+def test_settings_reach_the_process(oracle):
+    flow, jump = (
+        ImageSampler("superposition", 8, replace(Settings(), jump=weight), rows=50).block(oracle, oracle.pixels, 0, 0)
+        for weight in (0.0, 1.0)
+    )
+    plain = ImageSampler("jump-improved", 8, Settings(), rows=50).block(oracle, oracle.pixels, 0, 0)
+    assert torch.equal(jump, plain)
+    assert not torch.equal(flow, plain)
