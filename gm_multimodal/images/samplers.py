@@ -7,7 +7,6 @@ from typing import Final, final
 import torch
 from torch import Tensor, nn
 
-from gm_multimodal.errors import UserInputError
 from gm_multimodal.images.dataset import levels_of
 from gm_multimodal.images.processes import FlowWithRates
 from gm_multimodal.images.product import Pixels, context_of
@@ -78,18 +77,6 @@ METHODS: Final[dict[str, Method]] = {
 """Name -> method. `jump-euler` and `jump-improved` follow the rates, `jump-coupling` the posterior of z."""
 
 
-def steps_of(name: str, calls: int) -> int:
-    """Return the steps that a sampler makes with so many network calls.
-
-    Raises:
-        UserInputError: it is no multiple of the calls of a step.
-    """
-    per_step = METHODS[name].calls
-    if calls < per_step or calls % per_step:
-        raise UserInputError(f"calls={calls}: a step of {name} takes {per_step} calls, so give a multiple of them.")
-    return calls // per_step
-
-
 @final
 @dataclass(frozen=True)
 class ImageSampler:
@@ -97,7 +84,7 @@ class ImageSampler:
 
     Attributes:
         name: of the method.
-        calls: network calls.
+        calls: network calls, 1 or more; a method of two calls a step makes its last step with one if they are odd.
         settings: what the method can be told.
         rows: images of a block.
         precision: in which the network computes.
@@ -111,10 +98,6 @@ class ImageSampler:
     precision: torch.dtype = torch.float32
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
-    def __post_init__(self) -> None:
-        """Refuse a number of calls that the method cannot make."""
-        steps_of(self.name, self.calls)
-
     def block(
         self, network: nn.Module, pixels: Pixels, seed: int, number: int, observers: Sequence[Observer] = ()
     ) -> Tensor:
@@ -124,11 +107,11 @@ class ImageSampler:
         channel takes the nearest of its levels.
         """
         method = METHODS[self.name]
-        grid = UniformGrid(steps_of(self.name, self.calls))
+        grid = UniformGrid(-(-self.calls // method.calls))
         product = pixels.product(method.process(pixels.path, self.settings), method.clock(self.settings))
         called: Network = _InPrecision(network, self.precision, self.device.type)
         if method.calls == 2:
-            called = MidpointVelocity(called, product[PIXELS], grid)
+            called = MidpointVelocity(called, product[PIXELS], grid, once_at_last=self.calls % 2 == 1)
         known = pixels.blank(self.rows, self.device)
         noise = SharedNoise.keyed(seed, number, device=self.device)
         state = Sampler(grid)(called, product, known, context_of(known.present), noise, observers)

@@ -23,7 +23,7 @@ from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import load_images, points_of
 from gm_multimodal.images.pictures import write_grid
-from gm_multimodal.images.samplers import ImageSampler, Settings, steps_of
+from gm_multimodal.images.samplers import ImageSampler, Settings
 from gm_multimodal.training.images import ImageModel, load_image_model
 
 # More cells continue a table; these do not change those that are there.
@@ -40,8 +40,6 @@ def benchmark(config: ImageBenchmarkConfig) -> Path:
         CheckpointError: The checkpoint cannot be used.
     """
     cells = [*itertools.product(config.chosen, config.calls, range(config.seeds))]
-    for sampler, calls, _ in cells:
-        steps_of(sampler, calls)
     set_threads(config.threads)
     device = resolve_device(config.device)
     training, held_out = (load_images(config.data, split) for split in ("train", "test"))
