@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ def fit(
 
     Raises:
         UserInputError: an argument that the trainer does not have, or that is set here.
+        KeyboardInterrupt: after Ctrl-C, saying how to continue.
     """
     _check_arguments(trainer)
     released, last = out / RELEASED, out / LAST
@@ -82,7 +84,16 @@ def fit(
     )
     if best is not None and not last.is_file():
         best.before = dict(run.validate(module, data, verbose=False)[0])
-    run.fit(module, data, ckpt_path=last if last.is_file() else None)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        run.fit(module, data, ckpt_path=last if last.is_file() else None)
+    except SystemExit:
+        if not run.interrupted:
+            raise
+        # Lightning answers Ctrl-C by leaving with code 1, deaf to any further one.
+        signal.signal(signal.SIGINT, before)
+        kept = "the same command continues" if last.is_file() else "nothing was kept yet"
+        raise KeyboardInterrupt(f"stopped after {run.global_step} steps in {out}; {kept}.") from None
     return released
 
 

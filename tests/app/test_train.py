@@ -1,6 +1,7 @@
 """`gm-multimodal train`: what it writes, what it refuses, and that `design` takes what it made."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from safetensors import safe_open
 
 from gm_multimodal.app.cli import main
+from gm_multimodal.training.module import DesignModule
 
 SMALL = Path(__file__).parents[2] / "data" / "chains_small.parquet"
 TINY = ["network=small", "network.width=32", "network.heads=2", "network.layers=1", "network.pair_width=8"]
@@ -45,6 +47,23 @@ def test_record_and_losses_stay_on_disk(trained: Path) -> None:
     assert yaml.safe_load((trained / "config.yaml").read_text())["network"]["width"] == 32
     header = (trained / "logs" / "version_0" / "metrics.csv").read_text().splitlines()[0]
     assert "validation/sequence" in header
+
+
+def test_an_interruption_is_told_and_the_same_command_continues(tmp_path, monkeypatch, capsys) -> None:
+    out, step = tmp_path / "run", DesignModule.training_step
+
+    def interrupted(self, batch, index):
+        if self.global_step == 3:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(DesignModule, "training_step", interrupted)
+    assert train(out, "trainer.max_steps=4") == 130
+    assert f"stopped after 3 steps in {out}; the same command continues." in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) == before
+    monkeypatch.setattr(DesignModule, "training_step", step)
+    assert train(out, "trainer.max_steps=4") == 0
 
 
 def test_another_network_cannot_continue_a_training(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
