@@ -31,7 +31,7 @@ from gm_multimodal.protein.residues import encode
 from gm_multimodal.protein.structure import read_backbone
 
 LENGTHS = (80, 120)
-ORDERS = 2  # of decoding, over which a score of ProteinMPNN is averaged
+ORDERS = 1  # of decoding, over which a score of ProteinMPNN is averaged
 RESAMPLES = 200
 PROCESSES: dict[str, dict[str, Any]] = {
     "flow": {"process__rotations": "flow"},
