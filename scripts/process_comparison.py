@@ -154,6 +154,13 @@ def mean_tm(matrix: np.ndarray, some: np.ndarray) -> float:
     return mean_pairwise(matrix[np.ix_(some, some)]) or 0.0
 
 
+def made(root: Path, cells: list[Cell]) -> dict[Cell, int]:
+    """Return the cells that hold designs, and how many to measure: equally many for equal numbers of steps."""
+    counts = {cell: len(list(cell.folder(root).glob("*.pdb"))) for cell in cells}
+    counts = {cell: count for cell, count in counts.items() if count}
+    return {cell: min(n for other, n in counts.items() if other.steps == cell.steps) for cell in counts}
+
+
 def measure(root: Path, cells: dict[Cell, int], reference: Path, out: Path) -> None:
     """Write out.csv, the table of all cells, and out.png."""
     mpnn = ProteinMPNN()
@@ -201,8 +208,8 @@ if __name__ == "__main__":
     parser.add_argument("action", choices=["make", "measure"])
     parser.add_argument("root", type=Path)
     parser.add_argument("--processes", nargs="+", choices=PROCESSES, default=list(PROCESSES))
-    parser.add_argument("--steps", nargs="+", type=int, default=[25, 100, 500])
-    parser.add_argument("--designs", type=int, default=64, help="of a cell, a multiple of 8")
+    parser.add_argument("--steps", nargs="+", type=int, default=[25, 50, 100, 500])
+    parser.add_argument("--designs", type=int, default=64, help="make: of a cell, a multiple of 8")
     parser.add_argument("--reference", type=Path, help="measure: chains.parquet with the columns split and globular")
     parser.add_argument("--out", type=Path, help="measure: the files to write, without .csv and .png")
     options = parser.parse_args()
@@ -214,4 +221,4 @@ if __name__ == "__main__":
         for cell in cells:
             make(options.root, cell, options.designs, options.root / "cpu_seconds.csv")
     else:
-        measure(options.root, dict.fromkeys(cells, options.designs), options.reference, options.out)
+        measure(options.root, made(options.root, cells), options.reference, options.out)
