@@ -1,0 +1,65 @@
+"""Print what a step costs by the process of the rotations, network included: CPU time beside that of a flow's step.
+
+python scripts/process_cost.py
+
+The processes take turns, so that what else the machine does falls on all of them alike.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from gm_multimodal.noise import DesignNoise
+from gm_multimodal.protein.blueprint import blank, to_known
+from gm_multimodal.sampling.grids import UniformGrid
+from gm_multimodal.sampling.sampler import Sampler
+from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
+
+PROCESSES = {
+    "flow": ["process/rotations=flow"],
+    **{f"superposition {a}": ["process/rotations=superposition", f"jump_weight={a}"] for a in (0.25, 0.5, 0.75)},
+    "jump": ["process/rotations=jump"],
+}
+
+
+def with_process(overrides: list[str]) -> Checkpoint:
+    """Return `base` with the processes of `design` under these overrides."""
+    with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "configs"), version_base="1.3"):
+        config = compose("design", overrides=["out=unused", *overrides])
+    processes = OmegaConf.to_container(config.process, resolve=True)
+    assert isinstance(processes, dict)
+    return load_checkpoint(resolve("base"), {str(name): node for name, node in processes.items()})
+
+
+def seconds(checkpoint: Checkpoint, length: int, rows: int, steps: int) -> float:
+    """Return the CPU seconds of a step."""
+    device = torch.device("cpu")
+    known, context, _ = to_known([blank(length)] * rows, checkpoint.product, device)
+    noise = DesignNoise(0, tuple(range(rows)), device)
+    before = time.process_time()
+    Sampler(UniformGrid(steps))(checkpoint.network, checkpoint.product, known, context, noise)
+    return (time.process_time() - before) / steps
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--length", type=int, default=100, help="residues")
+    parser.add_argument("--rows", type=int, default=8, help="designs in a batch")
+    parser.add_argument("--steps", type=int, default=5, help="of a simulation")
+    parser.add_argument("--turns", type=int, default=9, help="of every process; the median counts")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    checkpoints = {name: with_process(overrides) for name, overrides in PROCESSES.items()}
+    found: dict[str, list[float]] = {name: [] for name in checkpoints}
+    for _ in range(options.turns):
+        for name, checkpoint in checkpoints.items():
+            found[name].append(seconds(checkpoint, options.length, options.rows, options.steps))
+    print("| process | ms a step | beside a flow's, median of the turns |\n|---|---|---|")
+    for name, times in found.items():
+        ratio = statistics.median(own / flow for own, flow in zip(times, found["flow"], strict=True))
+        print(f"| {name} | {1e3 * statistics.median(times):.1f} | {ratio:.3f} |")
