@@ -3,7 +3,8 @@
 import difflib
 import inspect
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,17 +85,23 @@ def fit(
     )
     if best is not None and not last.is_file():
         best.before = dict(run.validate(module, data, verbose=False)[0])
+    with _interruptible(run, last):
+        run.fit(module, data, ckpt_path=last if last.is_file() else None)
+    return released
+
+
+@contextmanager
+def _interruptible(run: lightning.Trainer, last: Path) -> Iterator[None]:
+    """Turn how Lightning answers Ctrl-C, leaving with code 1 and deaf to a further one, into our own answer."""
     before = signal.getsignal(signal.SIGINT)
     try:
-        run.fit(module, data, ckpt_path=last if last.is_file() else None)
+        yield
     except SystemExit:
         if not run.interrupted:
             raise
-        # Lightning answers Ctrl-C by leaving with code 1, deaf to any further one.
         signal.signal(signal.SIGINT, before)
         kept = "the same command continues" if last.is_file() else "nothing was kept yet"
-        raise KeyboardInterrupt(f"stopped after {run.global_step} steps in {out}; {kept}.") from None
-    return released
+        raise KeyboardInterrupt(f"stopped after {run.global_step} steps in {last.parent}; {kept}.") from None
 
 
 def is_first_process() -> bool:
