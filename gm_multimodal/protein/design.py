@@ -124,9 +124,11 @@ def sample_block(
     designs = []
     for row, (index, blueprint, origin) in enumerate(zip(indices, blueprints, origins, strict=True)):
         coordinates, tokens = _to_arrays(final_state, row, blueprint, origin)
-        states = [_to_arrays(state, row, blueprint, origin) for state in recorder.states[:-1]] + [(coordinates, tokens)]
-        way = Trajectory(np.stack([x for x, _ in states]), np.stack([s for _, s in states]))
-        trajectory = way if record_trajectory else None
+        trajectory = None
+        if record_trajectory:
+            before = [_to_arrays(state, row, blueprint, origin) for state in recorder.states[:-1]]
+            states, sequences = zip(*before, (coordinates, tokens), strict=True)
+            trajectory = Trajectory(np.stack(states), np.stack(sequences))
         own = slice(len(blueprint))
         designs.append(
             Design(index, blueprint, coordinates, tokens, certain[row, own], fits[row], chosen[row, own], trajectory)
@@ -139,6 +141,8 @@ def _with_ideal_bonds(state: State, known: Known, context: Context) -> State:
     linked = (context.chain[:, 1:] == context.chain[:, :-1]) & (context.index[:, 1:] == context.index[:, :-1] + 1)
     linked &= context.present[:, 1:]
     movable = known.free(TRANSLATIONS) & known.free(ROTATIONS)
+    if not movable.any():  # inverse folding
+        return state
     x, r = idealise(state[TRANSLATIONS], state[ROTATIONS], linked, movable)
     return {**state, TRANSLATIONS: x, ROTATIONS: r}
 
