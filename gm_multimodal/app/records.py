@@ -1,12 +1,16 @@
 """The config.yaml that a folder of ours holds: what was asked for, and what it was made with."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.files import write_atomically
+
+RECORD = "config.yaml"
 
 
 def read_record(file: Path, key: str, kind: str) -> Mapping[str, Any]:
@@ -27,3 +31,23 @@ def read_record(file: Path, key: str, kind: str) -> Mapping[str, Any]:
     if not isinstance(content, dict) or key not in content:
         raise UserInputError(f"{file} is not the record of a {kind} of ours: give another out=FOLDER.")
     return content
+
+
+def keep_record(out: Path, record: Mapping[str, Any], *, key: str, kind: str, may_differ: Collection[str] = ()) -> None:
+    """Write the record of a folder, which is made if need be, and refuse a folder that holds other settings.
+
+    Args:
+        out: the folder.
+        record: what was asked for, and what it is made with.
+        key: an entry of it that every record of its kind has.
+        kind: of what it is the record, for the message.
+        may_differ: first parts of dotted keys that may differ from those of the record that is there.
+
+    Raises:
+        UserInputError: The record that is there is malformed, is none of ours, or says something else.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / RECORD
+    if file.is_file():
+        refuse_differences(out, read_record(file, key, kind), record, may_differ=may_differ)
+    write_atomically(file, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True))

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import yaml
 from torch import nn
 
+from gm_multimodal.app import records
 from gm_multimodal.app.devices import set_threads
-from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.training import TrainingConfig
-from gm_multimodal.files import write_atomically
 from gm_multimodal.product import Factor
 from gm_multimodal.protein.dataset import Chains, read_chains
 from gm_multimodal.training.build import build
@@ -81,13 +79,8 @@ def keep_record(config: Run, *may_differ: str, **more: str) -> Path:
     """
     out, record = Path(config.out), dataclasses.asdict(config) | more
     del record["out"]
-    file = out / "config.yaml"
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        if file.is_file():
-            old = yaml.safe_load(file.read_text(encoding="utf-8"))
-            refuse_differences(out, old, record, may_differ=(*_MAY_DIFFER, *may_differ))
-        write_atomically(file, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+        records.keep_record(out, record, key="trainer", kind="training", may_differ=(*_MAY_DIFFER, *may_differ))
     return out
 
 

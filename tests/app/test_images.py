@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +117,23 @@ def test_a_benchmark_grows_cell_by_cell_to_the_same_table(run, trained, quick_cl
     for stem in ("flow_2_0", "mixed_4_0"):
         for file in (f"samples/{stem}.npz", f"grids/{stem}.png"):
             assert open(f"parts/{file}", "rb").read() == open(f"whole/{file}", "rb").read()
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1\n", "other: 1\n"])
+def test_a_record_that_is_none_is_refused_and_stays(run, trained, content):
+    record = Path("foreign") / "config.yaml"
+    record.parent.mkdir()
+    record.write_text(content)
+    checkpoint = f"checkpoint={trained / 'model.safetensors'}"
+    for arguments in (
+        ["sample", checkpoint, "num_samples=2", "calls=1"],
+        ["benchmark", checkpoint, *FEW, *QUIET],
+        ["train", *QUIET],
+    ):
+        code, out, err = run("images", *arguments, "out=foreign")
+        assert (code, out) == (2, "")
+        assert "give another out=FOLDER" in err
+        assert record.read_text() == content
 
 
 def test_a_table_of_other_settings_is_refused(run, trained, quick_classifier):

@@ -6,16 +6,15 @@ import time
 from pathlib import Path
 
 import torch
-import yaml
 from torch import nn
 from tqdm import tqdm
 
 from gm_multimodal.app.devices import resolve_device, set_threads
-from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.images.judge import Judge, make_judge
 from gm_multimodal.app.images.sample import COLUMNS, SHOWN, write_images
 from gm_multimodal.app.images.table import HELD_OUT, Cell, Results, Row, markdown
 from gm_multimodal.app.images.train import train
+from gm_multimodal.app.records import RECORD, keep_record, read_record
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.images_benchmark import ImageBenchmarkConfig
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
@@ -131,13 +130,11 @@ def _report(config: ImageBenchmarkConfig, out: Path, rows: dict[Cell, Row]) -> P
 
 def _keep_record(config: ImageBenchmarkConfig, digest: str | None = None) -> Path:
     """Write config.yaml, refusing a folder that holds a table of other settings or of another checkpoint."""
-    out, record = Path(config.out), dataclasses.asdict(config)
-    file = out / "config.yaml"
+    out, key, kind = Path(config.out), "samplers", "benchmark"
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        old = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else record
-        record[_DIGEST] = digest or old.get(_DIGEST)  # not known before the training is done
-        may_differ = _MAY_DIFFER if old.get(_DIGEST) else (*_MAY_DIFFER, _DIGEST)
-        refuse_differences(out, old, record, may_differ=may_differ)
-        write_atomically(file, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+        file = out / RECORD
+        known = read_record(file, key, kind).get(_DIGEST) if file.is_file() else None
+        record = {**dataclasses.asdict(config), _DIGEST: digest or known}  # not known before the training is done
+        may_differ = _MAY_DIFFER if known else (*_MAY_DIFFER, _DIGEST)
+        keep_record(out, record, key=key, kind=kind, may_differ=may_differ)
     return out

@@ -2,17 +2,15 @@
 
 import dataclasses
 import io
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from gm_multimodal.app.devices import resolve_device, set_threads
-from gm_multimodal.app.differences import refuse_differences
+from gm_multimodal.app.records import keep_record
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.images_sample import ImageSampleConfig
 from gm_multimodal.files import write_atomically
@@ -25,6 +23,8 @@ from gm_multimodal.training.images import load_image_model
 
 SHOWN, COLUMNS = 64, 16
 """Images of a picture, and of one of its rows."""
+
+_MAY_DIFFER = ("out", "threads", "trajectory", "num_samples")
 
 
 def sample(config: ImageSampleConfig) -> Path:
@@ -71,12 +71,7 @@ def _film(sampler: ImageSampler, network: nn.Module, pixels: Pixels, seed: int, 
 def _keep_record(config: ImageSampleConfig, digest: str) -> Path:
     """Write config.yaml, refusing a folder that holds other samples."""
     out = Path(config.out)
-    record: Mapping[str, object] = {**dataclasses.asdict(config), "checkpoint": digest}
-    file = out / "config.yaml"
+    record = {**dataclasses.asdict(config), "checkpoint": digest}
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        if file.is_file():
-            old = yaml.safe_load(file.read_text(encoding="utf-8"))
-            refuse_differences(out, old, record, may_differ=("out", "threads", "trajectory", "num_samples"))
-        write_atomically(file, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+        keep_record(out, record, key="sampler", kind="set of samples", may_differ=_MAY_DIFFER)
     return out
