@@ -4,31 +4,19 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from torch import nn
 
 from gm_multimodal.app import records
 from gm_multimodal.app.devices import set_threads
 from gm_multimodal.app.run_folder import writing
-from gm_multimodal.app.schemas.training import TrainingConfig
+from gm_multimodal.app.schemas.training import RunConfig, TrainingConfig
 from gm_multimodal.product import Factor
 from gm_multimodal.protein.dataset import Chains, read_chains
 from gm_multimodal.training.build import build
 from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.run import is_first_process
-
-
-class Run(Protocol):
-    """The configuration of a training, a dataclass."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def out(self) -> str:
-        """Folder of the run."""
-        ...
-
 
 _MAY_DIFFER = ("trainer", "optimisation", "auxiliary", "threads", "data")  # how long and how to train, not what
 
@@ -66,7 +54,7 @@ def build_module(config: TrainingConfig, network: nn.Module, product: Mapping[st
     )
 
 
-def keep_record(config: Run, *may_differ: str, **more: str) -> Path:
+def keep_record(config: RunConfig, *may_differ: str, **more: str) -> Path:
     """Write config.yaml, refusing to continue another training, and return the folder of the run.
 
     Call it when everything else is known to work: a command that could not start must not stand in the way of the

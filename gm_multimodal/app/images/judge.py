@@ -11,7 +11,7 @@ from gm_multimodal.images.dataset import ImageSet
 from gm_multimodal.images.quality.classifier import Classifier, load_classifier, train_classifier
 from gm_multimodal.images.quality.frechet import bootstrap_error, frechet_distance
 from gm_multimodal.images.quality.inception import inception_features
-from gm_multimodal.images.quality.memorisation import memorisation
+from gm_multimodal.images.quality.memorisation import memorisation, nearest_images
 from gm_multimodal.images.quality.opinion import opinion
 
 
@@ -25,6 +25,7 @@ class Judge:
         training: points [M, C, H, W].
         labels: of the training images, [M].
         held_out: points that neither the network nor the classifier was trained on.
+        usual: distances of the held-out images to their nearest training images.
         features: of the training images.
         inception: file of Inception's features, if there is one, and its features of the training images.
     """
@@ -33,6 +34,7 @@ class Judge:
     training: Tensor
     labels: Tensor
     held_out: Tensor
+    usual: Tensor
     features: Tensor
     inception: tuple[str, Tensor] | None
 
@@ -40,7 +42,7 @@ class Judge:
         """Return the figures of images [N, C, H, W] in [-1, 1]."""
         features = self.classifier.features(points)
         said = opinion(self.classifier, points, self.labels)
-        near = memorisation(points, self.training, self.held_out)
+        near = memorisation(points, self.training, self.usual)
         figures = {
             "frechet": frechet_distance(features, self.features),
             "frechet_error": bootstrap_error(features, self.features, seed=0),
@@ -71,4 +73,6 @@ def make_judge(training: ImageSet, held_out: ImageSet, file: Path, seed: int, in
     points = training.points()
     labels = training.labels if training.labels is not None else torch.zeros(0, dtype=torch.int64)
     real = None if inception is None else (inception, inception_features(inception, points))
-    return Judge(classifier, points, labels, held_out.points(), classifier.features(points), real)
+    others = held_out.points()
+    usual, _ = nearest_images(others, points)
+    return Judge(classifier, points, labels, others, usual, classifier.features(points), real)

@@ -78,17 +78,26 @@ def one_of(key: str, value: object, choices: Iterable[str]) -> None:
         raise UserInputError(f"{key}={value} is not one of {', '.join(known)}.")
 
 
+def auto_or_at_least(key: str, value: int | str, bound: int, example: int) -> None:
+    """Raise unless value is a whole number from a bound on or the word auto.
+
+    Raises:
+        UserInputError: It is neither.
+    """
+    if isinstance(value, str):
+        if value != "auto":
+            raise UserInputError(f"{key}={value} is neither auto nor a whole number: give for example {key}={example}.")
+    else:
+        at_least(key, value, bound)
+
+
 def check_threads(threads: int | str) -> None:
     """Raise unless threads is a positive whole number or the word auto.
 
     Raises:
         UserInputError: It is neither.
     """
-    if isinstance(threads, str):
-        if threads != "auto":
-            raise UserInputError(f"threads={threads} is neither auto nor a whole number: give for example threads=2.")
-    else:
-        at_least("threads", threads, 1)
+    auto_or_at_least("threads", threads, 1, 2)
 
 
 def check_filled(key: str, value: str) -> None:

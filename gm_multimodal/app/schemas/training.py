@@ -7,25 +7,17 @@ from gm_multimodal.app.schemas.checks import above, at_least, check_filled, chec
 from gm_multimodal.errors import UserInputError
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    """One run of training.
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run of training, on whatever data.
 
     Raises:
         UserInputError: A value lies outside its bounds.
     """
 
     seed: int
-    min_length: int
-    max_length: int
-    max_gyration_ratio: float | None
-    max_coil: float | None
-    residues_per_batch: int
-    self_conditioning: float
     ema_decay: float
     threads: int | str
-    curriculum: dict[str, Any]
-    auxiliary: dict[str, Any]
     optimisation: dict[str, Any]
     trainer: dict[str, Any]
     data: str = literal()
@@ -33,15 +25,45 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         at_least("seed", self.seed, 0)
+        check_share("ema_decay", self.ema_decay)
+        check_threads(self.threads)
+        check_filled("data", self.data)
+        check_filled("out", self.out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(RunConfig):
+    """One run of training on chains.
+
+    Raises:
+        UserInputError: A value lies outside its bounds.
+    """
+
+    min_length: int
+    max_length: int
+    max_gyration_ratio: float | None
+    max_coil: float | None
+    residues_per_batch: int
+    self_conditioning: float
+    curriculum: dict[str, Any]
+    auxiliary: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         at_least("min_length", self.min_length, 4)
         at_least("max_length", self.max_length, self.min_length, "it is the upper end of the range")
         at_least("residues_per_batch", self.residues_per_batch, 1)
         for key, value in {"max_gyration_ratio": self.max_gyration_ratio, "max_coil": self.max_coil}.items():
             if value is not None:
                 above(key, value, 0)
-        for key, share in {"self_conditioning": self.self_conditioning, "ema_decay": self.ema_decay}.items():
-            if not 0 <= share <= 1:
-                raise UserInputError(f"{key}={share} is not a share: give a number between 0 and 1.")
-        check_threads(self.threads)
-        check_filled("data", self.data)
-        check_filled("out", self.out)
+        check_share("self_conditioning", self.self_conditioning)
+
+
+def check_share(key: str, share: float) -> None:
+    """Raise unless a number lies in [0, 1].
+
+    Raises:
+        UserInputError: It does not.
+    """
+    if not 0 <= share <= 1:
+        raise UserInputError(f"{key}={share} is not a share: give a number between 0 and 1.")

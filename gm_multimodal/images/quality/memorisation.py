@@ -31,10 +31,15 @@ class Memorisation:
     nearest: Tensor
 
 
-def memorisation(samples: Tensor, training: Tensor, held_out: Tensor) -> Memorisation:
-    """Compare samples [N, C, H, W] with held-out images by their distances to training images [M, C, H, W]."""
+def memorisation(samples: Tensor, training: Tensor, usual: Tensor) -> Memorisation:
+    """Compare samples [N, C, H, W] with held-out images by their distances to training images [M, C, H, W].
+
+    Args:
+        samples: points.
+        training: points.
+        usual: distances of the held-out images, as `nearest_images` gives them.
+    """
     distances, nearest = nearest_images(samples, training)
-    usual, _ = nearest_images(held_out, training)
     close = (distances < usual.quantile(QUANTILE)).double().mean()
     return Memorisation(float(distances.median()), float(usual.median()), float(close), nearest)
 
