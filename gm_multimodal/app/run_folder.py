@@ -12,7 +12,6 @@ A design is done when its row stands in designs.csv and its files exist.
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from gm_multimodal.app.csv_table import write_table
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.records import read_record
 from gm_multimodal.errors import UserInputError
@@ -143,7 +143,7 @@ class RunFolder:
     def write_tables(self, rows: Mapping[int, Row]) -> None:
         """Write designs.csv and designs.fasta, in the order of the designs; the second follows from the first."""
         ordered = [rows[index] for index in sorted(rows)]
-        write_atomically(self.path / _TABLE, _table(COLUMNS, ordered))
+        write_table(self.path / _TABLE, COLUMNS, ordered)
         write_atomically(self.path / _FASTA, "".join(_fasta(row) for row in ordered))
 
     def write_best(self, rows: Sequence[Row]) -> Path:
@@ -152,7 +152,7 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         for row in rows:
             write_atomically(folder / row["file"], (self.path / row["file"]).read_bytes())
-        write_atomically(folder / _TABLE, _table(COLUMNS, rows))
+        write_table(folder / _TABLE, COLUMNS, rows)
         write_atomically(folder / _FASTA, "".join(map(_fasta, rows)))
         kept = {_TABLE, _FASTA} | {row["file"] for row in rows}
         for file in folder.iterdir():
@@ -162,7 +162,7 @@ class RunFolder:
 
     def write_mapping(self, rows: Sequence[Row]) -> None:
         """Write mapping.csv."""
-        write_atomically(self.path / _MAPPING, _table(MAPPING_COLUMNS, rows))
+        write_table(self.path / _MAPPING, MAPPING_COLUMNS, rows)
 
     def _has_files(self, index: int) -> bool:
         return self.structure(index).exists() and (not self.trajectories or self.trajectory(index).exists())
@@ -200,14 +200,6 @@ def _read_config(path: Path) -> Mapping[str, Any] | None:
             return None
         raise UserInputError(f"{path} holds files but no run of ours (no {_CONFIG}): give another out=FOLDER.")
     return read_record(file, _OURS, "run")
-
-
-def _table(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return table.getvalue()
 
 
 def _fasta(row: Row) -> str:

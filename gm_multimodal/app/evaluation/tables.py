@@ -1,7 +1,5 @@
 """The tables of an evaluation: a row per structure, a line per rejected file, and what every figure means."""
 
-import csv
-import io
 import json
 import math
 from collections import Counter
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gm_multimodal.app.csv_table import write_table
 from gm_multimodal.app.evaluation.inputs import Rejected
 from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.metrics.definition import Definition
@@ -120,15 +119,6 @@ def shown(value: Value) -> str:
 def write_rejected(path: Path, rejected: Sequence[Rejected]) -> None:
     """Write a line for each file that could not be read."""
     write_table(path, ["file", "reason"], [asdict(item) for item in rejected])
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
-    """Write a CSV file with these columns."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

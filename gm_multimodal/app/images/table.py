@@ -1,14 +1,13 @@
 """The table of a benchmark of samplers: a row for each sampler, number of calls and seed, one at a time."""
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
+from gm_multimodal.app.csv_table import write_table
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.files import write_atomically
 
 COLUMNS = (
     "sampler",
@@ -67,11 +66,7 @@ class Results:
     def add(self, row: Row) -> None:
         """Add one row; the file is complete at any time."""
         rows = {**self.rows(), (row["sampler"], int(row["calls"]), int(row["seed"])): row}
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows.values())
-        write_atomically(self.path, text.getvalue())
+        write_table(self.path, COLUMNS, rows.values())
 
 
 def markdown(rows: Mapping[Cell, Row], samplers: Sequence[str], calls: Sequence[int], column: str = "frechet") -> str:
