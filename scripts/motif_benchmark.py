@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import torch
 from biotite.structure import superimpose
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
+from gm_multimodal.app.api import configuration
+from gm_multimodal.app.schemas.design import DesignConfig
 from gm_multimodal.product import Product
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.design import Design, sample_block
@@ -106,7 +106,7 @@ def figures(design: Design) -> dict[str, float]:
 
 
 def measure(
-    case: tuple[str, InputStructure, str], checkpoint: Checkpoint, settings: dict[str, Any], number: int
+    case: tuple[str, InputStructure, str], checkpoint: Checkpoint, settings: DesignConfig, number: int
 ) -> list[dict[str, Any]]:
     """Design around one motif, in blocks of four, and measure every design."""
     kind, structure, contig = case
@@ -119,7 +119,7 @@ def measure(
             blueprints=[task.blueprint(i) for i in indices],
             indices=indices,
             seed=0,
-            grid=UniformGrid(settings["steps"], settings["last_step"]),
+            grid=UniformGrid(settings.steps, settings.last_step),
             device=torch.device("cpu"),
         )
         place = {"kind": kind, "motif": f"{structure.path.name} {contig}"}
@@ -137,13 +137,6 @@ def print_row(title: str, part: pd.DataFrame) -> None:
     print("| " + " | ".join(map(str, cells)) + " |")
 
 
-def design_settings(overrides: list[str]) -> dict[str, Any]:
-    """Return the settings that `design` runs with under these overrides."""
-    with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "configs"), version_base="1.3"):
-        config = compose("design", overrides=["out=unused", *overrides])
-    return OmegaConf.to_container(config, resolve=True)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chains", type=Path, help="chains.parquet with the columns split, globular and dssp")
@@ -152,8 +145,8 @@ if __name__ == "__main__":
     parser.add_argument("--set", nargs="*", default=[], help="options of design, such as process.rotations.speed=1")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    settings = design_settings(options.set)
-    checkpoint = load_checkpoint(resolve(options.checkpoint), settings["process"])
+    settings = configuration({"out": "unused", **dict(item.split("=", 1) for item in options.set)})
+    checkpoint = load_checkpoint(resolve(options.checkpoint), settings.process)
     with tempfile.TemporaryDirectory() as folder:
         table = pd.DataFrame(
             [

@@ -8,32 +8,27 @@ The processes take turns, so that what else the machine does falls on all of the
 import argparse
 import statistics
 import time
-from pathlib import Path
+from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
+from gm_multimodal.app.api import configuration
 from gm_multimodal.noise import DesignNoise
 from gm_multimodal.protein.blueprint import blank, to_known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
 from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
 
-PROCESSES = {
-    "flow": ["process/rotations=flow"],
-    **{f"superposition {a}": ["process/rotations=superposition", f"jump_weight={a}"] for a in (0.25, 0.5, 0.75)},
-    "jump": ["process/rotations=jump"],
+PROCESSES: dict[str, dict[str, Any]] = {
+    "flow": {"process__rotations": "flow"},
+    **{f"superposition {a}": {"process__rotations": "superposition", "jump_weight": a} for a in (0.25, 0.5, 0.75)},
+    "jump": {"process__rotations": "jump"},
 }
 
 
-def with_process(overrides: list[str]) -> Checkpoint:
-    """Return `base` with the processes of `design` under these overrides."""
-    with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "configs"), version_base="1.3"):
-        config = compose("design", overrides=["out=unused", *overrides])
-    processes = OmegaConf.to_container(config.process, resolve=True)
-    assert isinstance(processes, dict)
-    return load_checkpoint(resolve("base"), {str(name): node for name, node in processes.items()})
+def with_process(options: dict[str, Any]) -> Checkpoint:
+    """Return `base` with the processes of `design` under these options."""
+    return load_checkpoint(resolve("base"), configuration({"out": "unused", **options}).process)
 
 
 def seconds(checkpoint: Checkpoint, length: int, rows: int, steps: int) -> float:
@@ -54,7 +49,7 @@ if __name__ == "__main__":
     parser.add_argument("--turns", type=int, default=9, help="of every process; the median counts")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    checkpoints = {name: with_process(overrides) for name, overrides in PROCESSES.items()}
+    checkpoints = {name: with_process(settings) for name, settings in PROCESSES.items()}
     found: dict[str, list[float]] = {name: [] for name in checkpoints}
     for _ in range(options.turns):
         for name, checkpoint in checkpoints.items():

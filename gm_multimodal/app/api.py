@@ -50,12 +50,16 @@ def design(*, out: str | Path | None = None, **options: Any) -> Designs:
 
     with tempfile.TemporaryDirectory(prefix="gm-multimodal-") as temporary:
         folder = Path(out) if out is not None else Path(temporary) / "run"
-        report = run(_configuration({**options, "out": folder}))
+        report = run(configuration({**options, "out": folder}))
         return Designs(*_collect(report.folder, [row["file"] for row in report.rows]), None if out is None else folder)
 
 
-def _configuration(options: dict[str, Any]) -> DesignConfig:
-    """Compose the configuration as the command line would."""
+def configuration(options: dict[str, Any]) -> DesignConfig:
+    """Compose the configuration of `design` as the command line would.
+
+    Raises:
+        UserInputError: An option that does not exist or does not fit.
+    """
     offered, literal = read_command("design"), literal_keys(DesignConfig)
     groups = {group.key.replace("/", "__"): group.key for group in offered.groups}
     overrides = []
