@@ -143,7 +143,7 @@ def _with_ideal_bonds(state: State, known: Known, context: Context) -> State:
     movable = known.free(TRANSLATIONS) & known.free(ROTATIONS)
     if not movable.any():  # inverse folding
         return state
-    x, r = idealise(state[TRANSLATIONS], state[ROTATIONS], linked, movable)
+    x, r = idealise(state[TRANSLATIONS], state[ROTATIONS], present=context.present, linked=linked, movable=movable)
     return {**state, TRANSLATIONS: x, ROTATIONS: r}
 
 

@@ -14,7 +14,6 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from gm_multimodal.protein.backbone import ANGSTROM_PER_NM, ideal_atoms
 from gm_multimodal.spaces.rotations import rotation_exp
@@ -35,12 +34,15 @@ _RATE: Final = 0.06
 
 
 @torch.inference_mode(False)
-def idealise(translations: Tensor, rotations: Tensor, linked: Tensor, movable: Tensor) -> tuple[Tensor, Tensor]:
+def idealise(
+    translations: Tensor, rotations: Tensor, *, present: Tensor, linked: Tensor, movable: Tensor
+) -> tuple[Tensor, Tensor]:
     """Move residues to where their peptide bonds are ideal and no CA clash; rows do not depend on each other.
 
     Args:
         translations: [B, L, 3] (nm).
         rotations: [B, L, 3, 3].
+        present: real residues, which others must not clash with, bool [B, L].
         linked: whether a peptide bond joins a residue and the next, bool [B, L - 1].
         movable: residues that may move, bool [B, L].
 
@@ -48,7 +50,6 @@ def idealise(translations: Tensor, rotations: Tensor, linked: Tensor, movable: T
         Translations and rotations, shaped as they came; equal to what came where not movable.
     """
     x0, r0 = translations.detach().clone().float() * ANGSTROM_PER_NM, rotations.detach().clone().float()
-    present = movable | functional.pad(linked, (0, 1)) | functional.pad(linked, (1, 0))
     ca_ca = torch.where(_distance(x0[:, 1:], x0[:, :-1]) < (_CA_CA + _CIS_CA_CA) / 2, _CIS_CA_CA, _CA_CA)
     first, second = torch.triu_indices(x0.shape[1], x0.shape[1], 3, device=x0.device)
     apart = present[:, first] & present[:, second]

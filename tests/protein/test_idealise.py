@@ -27,8 +27,9 @@ def frames():
 
 def settle(x, r, linked=None, movable=None):
     rows, length = x.shape[:2]
-    linked = torch.ones(rows, length - 1, dtype=torch.bool) if linked is None else linked
-    return idealise(x, r, linked, torch.ones(rows, length, dtype=torch.bool) if movable is None else movable)
+    present = torch.ones(rows, length, dtype=torch.bool)
+    linked = present[:, 1:] if linked is None else linked
+    return idealise(x, r, present=present, linked=linked, movable=present if movable is None else movable)
 
 
 def backbone(x, r):
@@ -56,6 +57,19 @@ def test_alpha_carbons_that_clash_move_apart(frames):
     linked[0, 29:31] = False  # else the bonds would draw it back
     assert ca_clashes(backbone(x, r)) >= 1
     assert ca_clashes(backbone(*settle(x, r, linked))) == 0
+
+
+def test_residues_that_move_keep_off_one_that_stands_alone(frames):
+    x, r = frames
+    x = x.clone()
+    outwards = torch.nn.functional.normalize(x[0, 0] - x[0].mean(0), dim=-1)
+    x[0, -1] = x[0, 0] + 0.26 * outwards
+    linked = torch.ones(1, x.shape[1] - 1, dtype=torch.bool)
+    linked[0, -1] = False
+    movable = torch.ones(1, x.shape[1], dtype=torch.bool)
+    movable[0, -1] = False
+    assert ca_clashes(backbone(x, r)) >= 1
+    assert ca_clashes(backbone(*settle(x, r, linked, movable))) == 0
 
 
 def test_residues_that_may_not_move_are_the_same_bits(frames):
