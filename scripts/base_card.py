@@ -56,16 +56,21 @@ def composition(sequences: pd.Series) -> np.ndarray:
     return np.array([text.count(letter) for letter in RESIDUES[:20]]) / len(text)
 
 
+def nearest_length(table: pd.DataFrame) -> pd.Series:
+    """Return which of the lengths each structure belongs to."""
+    return table.length.map(lambda length: min(LENGTHS, key=lambda n: abs(n - length)))
+
+
 def column(table: pd.DataFrame, real: pd.DataFrame) -> dict[str, str]:
     """Return the figures of one set of structures, with standard errors where they are means."""
-    near = table.assign(row=[min(LENGTHS, key=lambda n: abs(n - length)) for length in table.length])
-    is_sound = (near.clashes == 0) & (near.ca_ca_valid >= 0.97)
-    rg = real.assign(row=[min(LENGTHS, key=lambda n: abs(n - length)) for length in real.length])
-    usual = near.row.map(rg.groupby("row").gyration_ratio.mean())
-    near = near.assign(
-        clash_free=near.clashes == 0,
-        compact=(near.gyration_ratio / usual - 1).abs() <= 0.15,
-        strandy=near.strand > 0.2,
+    row, row_of_real = nearest_length(table), nearest_length(real)
+    is_sound = (table.clashes == 0) & (table.ca_ca_valid >= 0.97)
+    usual = row.map(real.gyration_ratio.groupby(row_of_real).mean())
+    near = table.assign(
+        row=row,
+        clash_free=table.clashes == 0,
+        compact=(table.gyration_ratio / usual - 1).abs() <= 0.15,
+        strandy=table.strand > 0.2,
     )
     shares = {"clash-free": "clash_free", "Rg within 15 % of real": "compact", "more than 20 % strand": "strandy"}
     figures = {"structures": str(len(near))}
