@@ -2,7 +2,6 @@
 
 import difflib
 import inspect
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,14 +91,12 @@ def fit(
 
 @contextmanager
 def _interruptible(run: lightning.Trainer, last: Path) -> Iterator[None]:
-    """Turn how Lightning answers Ctrl-C, leaving with code 1 and deaf to a further one, into our own answer."""
-    before = signal.getsignal(signal.SIGINT)
+    """Turn how Lightning answers Ctrl-C, leaving with code 1, into our own answer."""
     try:
         yield
     except SystemExit:
         if not run.interrupted:
             raise
-        signal.signal(signal.SIGINT, before)
         kept = "the same command continues" if last.is_file() else "nothing was kept yet"
         raise KeyboardInterrupt(f"stopped after {run.global_step} steps in {last.parent}; {kept}.") from None
 

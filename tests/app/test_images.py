@@ -100,6 +100,8 @@ def test_a_benchmark_grows_cell_by_cell_to_the_same_table(run, trained, quick_cl
         *((name, calls) for name in ("flow", "mixed") for calls in ("2", "4")),
     }
     assert all(float(row["frechet"]) > 0 and row["fid"] == "" for row in table.values())
+    # no sample of a network of four steps is near a training image, and no held-out image is one
+    assert all(float(row["nearest_distance"]) > 0.05 for row in table.values())
 
     cell, done = module._cell, []
 
