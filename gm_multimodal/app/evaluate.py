@@ -141,7 +141,7 @@ def _results(
     if compare_with is not None:
         with progress_bar("look up", count, "structure") as advance:
             columns = reference.novelty(
-                structures, compare_with, kept, candidates=config.most_candidates, threads=threads, progress=advance
+                structures, compare_with, kept, candidates=config.most_candidates, progress=advance
             )
         table.add(*columns)
         results = _against(results, compare_with, kept)

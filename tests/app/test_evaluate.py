@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from gm_multimodal.app.evaluate import evaluate
+from gm_multimodal.app.workers import run_each
 from gm_multimodal.protein.metrics.definition import Definition, Subject
 from tests.app.evaluations import config
 
@@ -180,9 +181,32 @@ def test_tm_scores_are_kept(tmp_path, designs, monkeypatch):
 
     evaluate(config(designs, tmp_path / "e"))
     first = rows(tmp_path / "e" / "metrics.csv")
-    monkeypatch.setattr(comparison, "tm_scores", None)
+
+    def nothing_is_left(pairs, run):
+        assert not pairs
+        return iter(())
+
+    monkeypatch.setattr(comparison, "tm_score_blocks", nothing_is_left)
     evaluate(config(designs, tmp_path / "e"))
     assert rows(tmp_path / "e" / "metrics.csv") == first
+
+
+def test_processes_side_by_side_give_the_same_table(tmp_path, data_folder, monkeypatch):
+    from gm_multimodal.app.evaluation import comparison
+
+    begun = []
+
+    def watched(*arguments, workers, **more):
+        begun.append(workers)
+        return run_each(*arguments, workers=workers, **more)
+
+    monkeypatch.setattr(comparison, "run_each", watched)
+    evaluate(config(data_folder, tmp_path / "one", threads=2))
+    assert begun == []  # fifteen pairs are not worth a process
+    monkeypatch.setattr(comparison, "_WORTH_PROCESSES", 1)
+    evaluate(config(data_folder, tmp_path / "two", threads=2))
+    assert begun == [2]
+    assert (tmp_path / "two" / "metrics.csv").read_bytes() == (tmp_path / "one" / "metrics.csv").read_bytes()
 
 
 def test_the_reference_gives_novelty_and_distances(tmp_path, data_folder, small_dataset):

@@ -10,7 +10,7 @@ from gm_multimodal.protein.metrics.alignment import align
 from gm_multimodal.protein.metrics.clusters import clusters_of, mean_pairwise, tm_clusters, tm_matrix
 from gm_multimodal.protein.metrics.novelty import References, highest_tm
 from gm_multimodal.protein.metrics.superposition import superpose
-from gm_multimodal.protein.metrics.tm_score import paired_tm_score, tm_score, tm_scores
+from gm_multimodal.protein.metrics.tm_score import paired_tm_score, tm_score, tm_score_blocks, tm_scores
 from gm_multimodal.protein.metrics.tm_search import scale
 
 
@@ -189,11 +189,14 @@ def test_it_finds_what_tm_align_finds(chains, pair):
     assert found == pytest.approx(TM_ALIGN[pair], abs=0.04)
 
 
-def test_threads_order_and_company_change_nothing(chains):
+def test_order_and_company_change_nothing(chains):
     some = [*list(chains.values())[:5], next(iter(chains.values()))[:30]]
     pairs = list(itertools.combinations(some, 2))
     scores = tm_scores(pairs)
-    assert np.array_equal(tm_scores(pairs, threads=3), scores)
+    blocks = list(tm_score_blocks(pairs, lambda function, tasks: reversed([(task, function(task)) for task in tasks])))
+    assert len(blocks) > 1
+    assert all(np.array_equal(found, scores[places]) for places, found in blocks)
+    assert sorted(np.concatenate([places for places, _ in blocks]).tolist()) == list(range(len(pairs)))
     assert np.array_equal(tm_scores(pairs[::-1])[::-1], scores)
     assert np.array_equal([tm_scores([pair])[0] for pair in pairs], scores)
 

@@ -1,6 +1,7 @@
 """Structures of an evaluation compared with each other: TM-scores that are kept, clusters, and what they say."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from typing import Any, Final
 
@@ -9,14 +10,14 @@ import numpy.typing as npt
 
 from gm_multimodal import __version__
 from gm_multimodal.app.evaluation.kept import Kept
+from gm_multimodal.app.workers import Lost, run_each
 from gm_multimodal.protein.metrics.clusters import SAME_FOLD, clusters_of, mean_pairwise
 from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.metrics.structure import Structure
-from gm_multimodal.protein.metrics.tm_score import tm_scores
+from gm_multimodal.protein.metrics.tm_score import Block, one_by_one, tm_score_blocks
 
-PAIRS_AT_ONCE: Final = 1024
-"""Pairs between two writes of what is done: some seconds of work."""
-
+_WORTH_PROCESSES: Final = 2048  # pairs, of some seconds; processes take one to begin
+_LONGEST: Final = 3600.0  # seconds for a block of a second: a process that takes so long hangs
 _KIND: Final = "tm 2"  # a better search is another kind of figure
 Floats = npt.NDArray[np.floating]
 
@@ -24,7 +25,14 @@ Floats = npt.NDArray[np.floating]
 def kept_tm_matrix(
     structures: Sequence[Structure], kept: Kept, threads: int, progress: Callable[[int], object]
 ) -> Floats:
-    """TM-scores of all pairs, [K, K], normalised by the length of the row's structure; only new pairs are computed."""
+    """TM-scores of all pairs, [K, K], normalised by the length of the row's structure; only new pairs are computed.
+
+    Args:
+        structures: what to compare.
+        kept: scores that are known, and where each block of new ones is kept as soon as it is done.
+        threads: processes to compute in, where there is enough to do.
+        progress: called with the number of pairs that are done, again and again.
+    """
     # the order within a pair follows the content, so that a score does not depend on the order of the files
     ordered = [
         tuple(sorted(pair, key=lambda k: structures[k].digest)) for pair in combinations(range(len(structures)), 2)
@@ -32,15 +40,25 @@ def kept_tm_matrix(
     keys = {pair: f"{_KIND} {structures[pair[0]].digest} {structures[pair[1]].digest}" for pair in ordered}
     missing = [pair for pair in ordered if keys[pair] not in kept]
     progress(len(ordered) - len(missing))
-    for start in range(0, len(missing), PAIRS_AT_ONCE):
-        some = missing[start : start + PAIRS_AT_ONCE]
-        chains = [(structures[i].coordinates, structures[j].coordinates) for i, j in some]
-        scores = tm_scores(chains, threads=threads, progress=progress)
-        kept.update((keys[pair], [round(float(x), 5) for x in both]) for pair, both in zip(some, scores, strict=True))
+    chains = [(structures[i].coordinates, structures[j].coordinates) for i, j in missing]
+    is_much = threads > 1 and len(missing) >= _WORTH_PROCESSES
+    for places, scores in tm_score_blocks(chains, partial(_side_by_side, threads) if is_much else one_by_one):
+        done = zip((keys[missing[place]] for place in places), scores, strict=True)
+        kept.update((key, [round(float(x), 5) for x in both]) for key, both in done)
+        progress(len(places))
     matrix = np.eye(len(structures))
     for i, j in ordered:
         matrix[i, j], matrix[j, i] = kept[keys[i, j]]
     return matrix
+
+
+def _side_by_side(
+    workers: int, function: Callable[[Block], Floats], blocks: Iterable[Block]
+) -> Iterator[tuple[Block, Floats]]:
+    for block, found in run_each(function, blocks, workers=workers, seconds=_LONGEST):
+        if isinstance(found, Lost):
+            raise RuntimeError(f"a process that compares structures was lost: {found.reason}")
+        yield block, found
 
 
 def columns(matrix: Floats, count: int) -> tuple[dict[str, Definition], list[dict[str, Any]]]:

@@ -89,7 +89,6 @@ def novelty(
     kept: Kept,
     *,
     candidates: int,
-    threads: int,
     progress: Callable[[int], object],
 ) -> tuple[dict[str, Definition], list[dict[str, Any]]]:
     """Columns of the most similar reference; what is known already is not computed again."""
@@ -102,7 +101,7 @@ def novelty(
         for start in range(0, len(missing), _STRUCTURES_AT_ONCE):
             some = missing[start : start + _STRUCTURES_AT_ONCE]
             asked = [item.coordinates for _, item in some]
-            found = highest_tm(asked, known, candidates=candidates, threads=threads)
+            found = highest_tm(asked, known, candidates=candidates)
             kept.update(
                 (key, best and [round(best.tm, 5), best.name]) for (key, _), best in zip(some, found, strict=True)
             )

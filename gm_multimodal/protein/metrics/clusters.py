@@ -15,29 +15,24 @@ SAME_FOLD: Final = 0.5
 Floats = npt.NDArray[np.floating]
 
 
-def tm_matrix(
-    structures: Sequence[Floats], *, threads: int = 1, progress: Callable[[int], object] = lambda done: None
-) -> Floats:
+def tm_matrix(structures: Sequence[Floats], *, progress: Callable[[int], object] = lambda done: None) -> Floats:
     """TM-scores of all pairs, [K, K]; entry (i, j) is normalised by the length of i, the diagonal is 1.
 
     Args:
         structures: Alpha carbons [L, 3] or backbones [L, 4, 3], Angstrom.
-        threads: Blocks of pairs computed at the same time.
         progress: Called with the number of pairs that are done, again and again.
     """
     first, second = np.triu_indices(len(structures), k=1)
     pairs = list(combinations(structures, 2))
-    scores = tm_scores(pairs, threads=threads, progress=progress)
+    scores = tm_scores(pairs, progress=progress)
     matrix = np.eye(len(structures))
     matrix[first, second], matrix[second, first] = scores.T
     return matrix
 
 
-def tm_clusters(
-    structures: Sequence[Floats], threshold: float = SAME_FOLD, *, threads: int = 1
-) -> npt.NDArray[np.int64]:
+def tm_clusters(structures: Sequence[Floats], threshold: float = SAME_FOLD) -> npt.NDArray[np.int64]:
     """Number of the cluster of each structure, [K], from 0, the largest first; see `clusters_of`."""
-    return clusters_of(tm_matrix(structures, threads=threads), threshold)
+    return clusters_of(tm_matrix(structures), threshold)
 
 
 def clusters_of(matrix: Floats, threshold: float = SAME_FOLD) -> npt.NDArray[np.int64]:

@@ -66,7 +66,6 @@ def highest_tm(
     references: References,
     *,
     candidates: int,
-    threads: int = 1,
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[Nearest | None]:
     """Return the most similar reference within 15 residues of each chain, or None where none is of such a length.
@@ -78,12 +77,11 @@ def highest_tm(
         chains: Backbones [L, 4, 3], Angstrom.
         references: Structures to compare with.
         candidates: How many of them to align with each chain at most.
-        threads: Blocks of pairs computed at the same time.
         progress: Called with the number of pairs that are done, again and again.
     """
     chosen = [_most_alike(chain, references, candidates) for chain in chains]
     pairs = [(chain, references.coordinates[k]) for chain, places in zip(chains, chosen, strict=True) for k in places]
-    scores = iter(tm_scores(pairs, threads=threads, progress=progress)[:, 0])
+    scores = iter(tm_scores(pairs, progress=progress)[:, 0])
     found: list[Nearest | None] = []
     for places in chosen:
         best = max(((next(scores), int(k)) for k in places), default=None)

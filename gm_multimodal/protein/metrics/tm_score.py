@@ -7,8 +7,7 @@ d0(L) = 1.24 (L - 15)^(1/3) - 1.8 Angstrom, at least 0.5. It is 1 for equal chai
 same. How the maximum is searched stands in `tm_search`; what is found is a lower bound of it.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -19,6 +18,9 @@ from gm_multimodal.protein.metrics.tm_search import Pairs, climb, fragment_sizes
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.int64]
+Block = tuple[Integers, Sequence[tuple[Floats, Floats]]]
+"""Places of pairs, and their chains."""
+Run = Callable[[Callable[[Block], Floats], Iterable[Block]], Iterable[tuple[Block, Floats]]]
 
 _SHORTEST_FRAGMENT: Final = 4  # residues
 _PAIRS_AT_ONCE: Final = 256  # enough for full arrays in the last part of the search, where a pair has one motion
@@ -57,32 +59,46 @@ def paired_tm_score(a: Floats, b: Floats) -> float:
 def tm_scores(
     pairs: Sequence[tuple[Floats, Floats]],
     *,
-    threads: int = 1,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Floats:
     """TM-scores of many pairs of chains, [len(pairs), 2]: normalised by the first, and by the second.
 
-    That of a pair is the same to the last bit whatever the other pairs, their order and the threads are.
+    That of a pair is the same to the last bit whatever the other pairs and their order are.
 
     Args:
         pairs: Alpha carbons [L, 3] or backbones [L, 4, 3], Angstrom.
-        threads: Blocks of pairs computed at the same time.
         progress: Called with the number of pairs that are done, again and again.
+    """
+    scores = np.zeros((len(pairs), 2))
+    for places, found in tm_score_blocks(pairs):
+        scores[places] = found
+        progress(len(places))
+    return scores
+
+
+def one_by_one(function: Callable[[Block], Floats], blocks: Iterable[Block]) -> Iterator[tuple[Block, Floats]]:
+    """Run a function on one block after another."""
+    return ((block, function(block)) for block in blocks)
+
+
+def tm_score_blocks(pairs: Sequence[tuple[Floats, Floats]], run: Run = one_by_one) -> Iterator[tuple[Integers, Floats]]:
+    """Yield the places of some pairs and their scores, [P] and [P, 2], until there are those of all.
+
+    Args:
+        pairs: As of `tm_scores`.
+        run: Calls a function on blocks, perhaps several at a time in other processes (the many small operations keep
+            threads waiting for each other), and yields each with what came of it, in any order.
     """
     # a chain stands in many pairs
     distinct = {id(chain): chain for pair in pairs for chain in pair}
     ready = {key: _alpha_carbons(chain) for key, chain in distinct.items()}
     chains = [(ready[id(a)], ready[id(b)]) for a, b in pairs]
-    scores = np.zeros((len(pairs), 2))
+    blocks = ((places, [chains[k] for k in places]) for places in _blocks(chains))
+    return ((places, found) for (places, _), found in run(_scores_of, blocks))
 
-    def compute(block: Integers) -> tuple[Integers, Floats]:
-        return block, Pairs.of([chains[k] for k in block]).scores()
 
-    with ThreadPoolExecutor(threads) as pool:
-        for block, found in pool.map(compute, _blocks(chains)):
-            scores[block] = found
-            progress(len(block))
-    return scores
+def _scores_of(block: Block) -> Floats:
+    return Pairs.of(block[1]).scores()
 
 
 def _blocks(chains: Sequence[tuple[Floats, Floats]]) -> list[Integers]:
