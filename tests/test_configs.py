@@ -26,10 +26,10 @@ OPTIONS = {
     "fix omit bias sequence_temperature steps last_step structure_end sequence_start ideal_bonds jump_weight "
     "checkpoint device batch_size threads format trajectories validate process/translations process/rotations "
     "process/sequence",
-    "train": "data out seed min_length max_length max_gyration_ratio max_coil residues_per_batch self_conditioning "
-    "ema_decay threads network product/translations product/rotations product/sequence curriculum auxiliary "
-    "optimisation trainer",
-    "finetune": "data checkpoint out seed trainable patience replay replay_share min_length max_length "
+    "train": "data out seed sequences min_length max_length max_gyration_ratio max_coil residues_per_batch "
+    "self_conditioning ema_decay threads network product/translations product/rotations product/sequence curriculum "
+    "auxiliary optimisation trainer",
+    "finetune": "data checkpoint out seed trainable patience replay replay_share sequences min_length max_length "
     "max_gyration_ratio max_coil residues_per_batch self_conditioning ema_decay threads curriculum auxiliary "
     "optimisation trainer",
     "evaluate": "designs out reference reference_split most_compared most_candidates threads protein_mpnn "

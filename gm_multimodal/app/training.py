@@ -30,7 +30,10 @@ def set_training_threads(threads: int | str) -> None:
 
 
 def read_split(config: TrainingConfig, split: str, data: str | None = None) -> Chains:
-    """Return the chains of one split, of `config.data` or of another dataset, that pass the filters."""
+    """Return the chains of one split, of `config.data` or of another dataset, that pass the filters.
+
+    Sequences are redesigned ones where those are learned; what a training is judged by is always real.
+    """
     return read_chains(
         data or config.data,
         split=split,
@@ -38,6 +41,7 @@ def read_split(config: TrainingConfig, split: str, data: str | None = None) -> C
         max_length=config.max_length,
         max_gyration_ratio=config.max_gyration_ratio,
         max_coil=config.max_coil,
+        redesigned=config.sequences == "redesigned" and split == "train" and data is None,
     )
 
 
@@ -75,7 +79,8 @@ def keep_record(config: RunConfig, *may_differ: str, **more: str) -> Path:
 def provenance_of(config: TrainingConfig, chains: Chains) -> dict[str, Any]:
     """Return what the released checkpoint says of its data and settings."""
     settings = dataclasses.asdict(config)
-    kept = ("seed", "max_gyration_ratio", "max_coil", "residues_per_batch", "curriculum", "auxiliary", "optimisation")
+    filters = ("sequences", "max_gyration_ratio", "max_coil")
+    kept = ("seed", *filters, "residues_per_batch", "curriculum", "auxiliary", "optimisation")
     return {"data": Path(config.data).name, **_count(chains), **{name: settings[name] for name in kept}}
 
 

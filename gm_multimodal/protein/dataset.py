@@ -3,7 +3,8 @@
 Required columns: ``id``, ``source``, ``sequence``, ``length``, ``coordinates`` (list of floats, in the order of
 [length, 4, 3]: N, CA, C, O in Angstrom), ``cluster30`` (integer) and ``split`` (train, validation or test).
 The optional column ``dssp`` (one DSSP letter per residue) serves the filter on coil; ``positions`` (places along the
-chain, which jump where residues are missing) allows chains with gaps. Further columns are ignored.
+chain, which jump where residues are missing) allows chains with gaps; ``redesigned`` is another sequence for the same
+backbone, as ProteinMPNN draws it, where there is one. Further columns are ignored.
 """
 
 from collections import Counter
@@ -22,6 +23,7 @@ from gm_multimodal.protein.breaks import LONGEST_CA_CA
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
 from gm_multimodal.protein.residues import encode
 
+REDESIGNED: Final = "redesigned"
 REQUIRED_COLUMNS: Final = ("id", "source", "sequence", "length", "coordinates", "cluster30", "split")
 _REGULAR_DSSP: Final = frozenset("HGIEB")  # helices and strands; every other letter is coil
 _ROWS_AT_ONCE: Final = 512
@@ -113,6 +115,7 @@ def read_chains(
     max_length: int,
     max_gyration_ratio: float | None = None,
     max_coil: float | None = None,
+    redesigned: bool = False,
 ) -> Chains:
     """Read the chains of a Parquet file, or of all ``*.parquet`` files of a folder, that pass every filter.
 
@@ -126,6 +129,7 @@ def read_chains(
         max_gyration_ratio: Greatest radius of gyration over 2.2 L^0.38 Angstrom; None keeps all.
         max_coil: Greatest share of residues in neither helix nor strand, by the column ``dssp`` where the file has
             it and otherwise by P-SEA, which finds about 0.15 more coil; None keeps all.
+        redesigned: Take the sequence of the column ``redesigned`` for the chains that have one there.
 
     Raises:
         DatasetError: Nothing can be read, a column is missing, or a row is malformed.
@@ -139,7 +143,7 @@ def read_chains(
     clusters: list[int] = []
     positions: list[npt.NDArray[np.int64]] = []
     for file in _parquet_files(Path(path)):
-        for row in _read_rows(file, keep, refused):
+        for row in _read_rows(file, keep, refused, redesigned):
             xyz, types, places = _decode_row(file, row)
             reason = keep.refuse_chain(xyz, places, row["dssp"])
             if reason is not None:
@@ -166,16 +170,18 @@ def _parquet_files(path: Path) -> list[Path]:
     return files
 
 
-def _read_rows(file: Path, keep: _Filter, refused: Counter[str]) -> Iterator[dict[str, Any]]:
+def _read_rows(file: Path, keep: _Filter, refused: Counter[str], redesigned: bool) -> Iterator[dict[str, Any]]:
     """Yield the rows of one file that pass by split and length, without building the coordinates of the others."""
+    wanted = (*REQUIRED_COLUMNS, REDESIGNED) if redesigned else REQUIRED_COLUMNS
     try:
         table = pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{file} cannot be read as Parquet: {error}") from error
     with table:
-        _check_columns(file, table.schema_arrow)
+        _check_columns(file, table.schema_arrow, wanted)
         columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
-        optional = [name for name, is_used in (("dssp", keep.max_coil is not None), ("positions", True)) if is_used]
+        may_be_used = {"dssp": keep.max_coil is not None, "positions": True, REDESIGNED: redesigned}
+        optional = [name for name, is_used in may_be_used.items() if is_used]
         columns += [name for name in optional if name in table.schema_arrow.names]
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
             rows = batch.drop_columns(["coordinates"]).to_pylist()
@@ -187,15 +193,15 @@ def _read_rows(file: Path, keep: _Filter, refused: Counter[str]) -> Iterator[dic
                 if reason is not None:
                     refused[reason] += 1
                     continue
-                yield {"dssp": None, "positions": None} | row | {"coordinates": batch["coordinates"][number]}
+                absent = {"dssp": None, "positions": None, REDESIGNED: None}
+                yield absent | row | {"coordinates": batch["coordinates"][number]}
 
 
-def _check_columns(file: Path, schema: pa.Schema) -> None:
-    missing = [name for name in REQUIRED_COLUMNS if name not in schema.names]
+def _check_columns(file: Path, schema: pa.Schema, wanted: Sequence[str]) -> None:
+    missing = [name for name in wanted if name not in schema.names]
     if missing:
-        raise DatasetError(
-            f"{file} lacks the columns {', '.join(missing)}; a dataset of chains has {', '.join(REQUIRED_COLUMNS)}"
-        )
+        hint = f"; scripts/redesign.py adds {REDESIGNED}" if missing == [REDESIGNED] else ""
+        raise DatasetError(f"{file} lacks the columns {', '.join(missing)}; wanted are {', '.join(wanted)}{hint}")
     if not _is_list_of_floats(schema.field("coordinates").type):
         raise DatasetError(f"{file}: column coordinates is {schema.field('coordinates').type}, not a list of floats")
     if "positions" in schema.names and not _is_list_of_integers(schema.field("positions").type):
@@ -221,7 +227,7 @@ def _decode_row(
     where = f"{file}: row {row['id']!r}"
     length = row["length"]
     try:
-        tokens = encode(row["sequence"])
+        tokens = encode(row["sequence"] if row[REDESIGNED] is None else row[REDESIGNED])
     except UserInputError as error:
         raise DatasetError(f"{where}: {error}") from error
     if len(tokens) != length:

@@ -3,12 +3,16 @@
 import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 import yaml
 from safetensors import safe_open
 
 from gm_multimodal.app.cli import main
+from gm_multimodal.app.training import read_split
+from gm_multimodal.protein.residues import decode
 from gm_multimodal.training.module import DesignModule
 
 SMALL = Path(__file__).parents[2] / "data" / "chains_small.parquet"
@@ -41,6 +45,19 @@ def test_writes_a_checkpoint_that_says_what_it_is_and_that_design_takes(trained:
     assert 40 <= provenance["length_range"][0] <= provenance["length_range"][1] <= 80
     run = ["design", f"checkpoint={trained / 'model.safetensors'}", f"out={tmp_path / 'd'}", "length=20", "steps=1"]
     assert main([*run, "num_designs=1", "batch_size=1", "device=cpu"]) == 0
+
+
+def test_redesigned_sequences_are_learned_and_real_ones_judge(tmp_path: Path) -> None:
+    chains, file = pd.read_parquet(SMALL), tmp_path / "redesigned.parquet"
+    chains.assign(redesigned=["G" * length for length in chains.length]).to_parquet(file)
+    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None}
+    config = SimpleNamespace(data=str(file), sequences="redesigned", **filters)
+    learned, judging = (read_split(config, split) for split in ("train", "validation"))
+    replayed = read_split(config, "train", str(SMALL))
+    assert {letter for tokens in learned.tokens for letter in decode(tokens)} == {"G"}
+    real = dict(zip(chains.id, chains.sequence, strict=True))
+    for kept in (judging, replayed):
+        assert [decode(tokens) for tokens in kept.tokens] == [real[name] for name in kept.ids]
 
 
 def test_record_and_losses_stay_on_disk(trained: Path) -> None:
@@ -86,6 +103,8 @@ def test_a_command_that_could_not_start_leaves_nothing_behind(tmp_path: Path) ->
         ("trainer.max_steps=-1", "give the number of steps"),
         ("data=nowhere.parquet", "nowhere.parquet does not exist"),
         ("min_length=200", "max_length"),
+        ("sequences=mine", "sequences=mine is not one of native, redesigned"),
+        ("sequences=redesigned", "lacks the columns redesigned"),
         ("network._target_=os.system", "os.system"),
     ],
 )

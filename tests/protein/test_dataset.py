@@ -100,6 +100,19 @@ def test_chains_with_a_break_are_left_out(written, rows):
     assert read_chains(written(rows), **ANY).ids == ["first", "third"]
 
 
+def test_redesigned_sequences_are_read_where_they_are_asked_for(written, rows):
+    file = written(rows.assign(redesigned=["WWWWW", None, "YYYYY"]))
+    read = [[decode(t) for t in read_chains(file, **ANY, redesigned=flag).tokens] for flag in (False, True)]
+    assert read == [["ACDEF", "GHIKL", "MNPQR"], ["WWWWW", "GHIKL", "YYYYY"]]
+
+
+def test_a_dataset_without_redesigned_sequences_says_what_adds_them(written, rows):
+    with pytest.raises(DatasetError, match=r"lacks the columns redesigned; .*scripts/redesign\.py adds"):
+        read_chains(written(rows), **ANY, redesigned=True)
+    with pytest.raises(DatasetError, match="row 'second': length is 5, but the sequence has 2 letters"):
+        read_chains(written(rows.assign(redesigned=[None, "AC", None])), **ANY, redesigned=True)
+
+
 @pytest.mark.parametrize("column", REQUIRED_COLUMNS)
 def test_a_missing_column_is_named(written, rows, column):
     with pytest.raises(DatasetError, match=f"lacks the columns {column};"):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gm_multimodal.app.schemas.checks import above, at_least, check_filled, check_threads, literal
+from gm_multimodal.app.schemas.checks import above, at_least, check_filled, check_threads, literal, one_of
 from gm_multimodal.errors import UserInputError
 
 
@@ -39,6 +39,7 @@ class TrainingConfig(RunConfig):
         UserInputError: A value lies outside its bounds.
     """
 
+    sequences: str
     min_length: int
     max_length: int
     max_gyration_ratio: float | None
@@ -50,6 +51,7 @@ class TrainingConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        one_of("sequences", self.sequences, ("native", "redesigned"))
         at_least("min_length", self.min_length, 4)
         at_least("max_length", self.max_length, self.min_length, "it is the upper end of the range")
         at_least("residues_per_batch", self.residues_per_batch, 1)

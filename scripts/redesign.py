@@ -1,0 +1,77 @@
+"""Add the column `redesigned` to a dataset: for every compact training chain, a sequence that ProteinMPNN draws for it.
+
+python scripts/redesign.py runs/base_dataset.parquet runs/redesigned.parquet --minutes 300
+gm-multimodal train data=runs/redesigned.parquet sequences=redesigned
+
+Training on such sequences is what took MultiFlow from 0.41 to 0.88 designable (arXiv 2402.04997). One chain after
+another in random order, so that a run that is stopped has redesigned a fair share; the same command goes on from there
+(OUT.csv holds what is done). Chains that have none are learned with their own sequence.
+"""
+
+import argparse
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from gm_multimodal.protein.dataset import REDESIGNED
+from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
+from gm_multimodal.protein.metrics.geometry import gyration_ratio
+from gm_multimodal.protein.residues import decode
+
+
+def wanted(chains: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
+    """Return the training chains to redesign, in random order."""
+    near = chains[(chains.split == "train") & (chains.length <= options.longest)]
+    is_compact = [gyration_ratio(backbone(row)) <= options.gyration_ratio for row in near.itertuples()]
+    return near[is_compact].sample(frac=1, random_state=0)
+
+
+def backbone(row: Any) -> np.ndarray:
+    """Return the coordinates of a row, [L, 4, 3]."""
+    return np.asarray(row.coordinates, dtype=np.float32).reshape(-1, 4, 3)
+
+
+def redesign(rows: pd.DataFrame, done: Path, options: argparse.Namespace) -> dict[str, str]:
+    """Draw one sequence for each row that has none yet, for as long as there is time, and return all by id."""
+    sequences = dict(csv.reader(done.open())) if done.exists() else {}
+    judge, start = ProteinMPNN(), time.perf_counter()
+    with done.open("a", newline="") as file:
+        for row in rows.itertuples():
+            if time.perf_counter() - start > 60 * options.minutes:
+                break
+            if row.id not in sequences:
+                drawn = judge.design(backbone(row), count=1, temperature=options.temperature, seed=options.seed)
+                sequences[row.id] = decode(drawn.tokens[0])
+                csv.writer(file).writerow([row.id, sequences[row.id]])
+                file.flush()
+    return sequences
+
+
+def main() -> None:
+    """Read, redesign and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chains", type=Path, help="Parquet file to read")
+    parser.add_argument("out", type=Path, help="Parquet file to write")
+    parser.add_argument("--longest", type=int, default=128, help="longer chains keep their own sequence")
+    parser.add_argument("--gyration-ratio", type=float, default=1.2, help="so do less compact ones")
+    parser.add_argument("--temperature", type=float, default=0.1, help="of the draws")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    chains = pd.read_parquet(options.chains)
+    rows = wanted(chains, options)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    sequences = redesign(rows, options.out.with_suffix(".csv"), options)
+    chains.assign(**{REDESIGNED: chains.id.map(sequences)}).to_parquet(options.out, index=False)
+    print(f"{len(sequences)} of {len(rows)} compact training chains have a redesigned sequence: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
