@@ -36,9 +36,8 @@ def row_of(images: np.ndarray) -> np.ndarray:
 
 def draw_samples(benchmarks: dict[str, Path], calls: int, file: Path) -> None:
     """Draw the first samples of every sampler, a column for each benchmark."""
-    figure, axes = plt.subplots(
-        len(COLOURS), len(benchmarks), figsize=(6.2 * len(benchmarks), 0.46 * len(COLOURS) + 0.3), squeeze=False
-    )
+    width, height = 1.3 + 5.6 * len(benchmarks), 0.42 * len(COLOURS) + 0.3
+    figure, axes = plt.subplots(len(COLOURS), len(benchmarks), figsize=(width, height), squeeze=False)
     for column, (title, folder) in zip(axes.T, benchmarks.items(), strict=True):
         for axis, name in zip(column, COLOURS, strict=True):
             with np.load(folder / "samples" / f"{name}_{calls}_0.npz") as table:
@@ -47,7 +46,7 @@ def draw_samples(benchmarks: dict[str, Path], calls: int, file: Path) -> None:
         column[0].set_title(f"{title}, {calls} network calls", fontsize=9)
     for axis, name in zip(axes[:, 0], COLOURS, strict=True):
         axis.text(-0.01, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=8)
-    figure.subplots_adjust(left=0.11, right=0.995, top=0.93, bottom=0.01, wspace=0.03, hspace=0.06)
+    figure.subplots_adjust(left=1.3 / width, right=0.995, top=1 - 0.3 / height, bottom=0.01, wspace=0.03, hspace=0.06)
     figure.savefig(file, dpi=110)
 
 

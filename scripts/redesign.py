@@ -1,4 +1,4 @@
-"""Add the column `redesigned` to a dataset: for every compact training chain, a sequence that ProteinMPNN draws for it.
+"""Add the column `redesigned` to a dataset: for every compact chain, a sequence that ProteinMPNN draws for it.
 
 python scripts/redesign.py runs/base_dataset.parquet runs/redesigned.parquet --minutes 300
 gm-multimodal train data=runs/redesigned.parquet sequences=redesigned
@@ -25,8 +25,8 @@ from gm_multimodal.protein.residues import decode
 
 
 def wanted(chains: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
-    """Return the training chains to redesign, in random order."""
-    near = chains[(chains.split == "train") & (chains.length <= options.longest)]
+    """Return the chains to redesign, in random order."""
+    near = chains[chains.length <= options.longest]
     is_compact = [gyration_ratio(backbone(row)) <= options.gyration_ratio for row in near.itertuples()]
     return near[is_compact].sample(frac=1, random_state=0)
 
@@ -70,7 +70,7 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     sequences = redesign(rows, options.out.with_suffix(".csv"), options)
     chains.assign(**{REDESIGNED: chains.id.map(sequences)}).to_parquet(options.out, index=False)
-    print(f"{len(sequences)} of {len(rows)} compact training chains have a redesigned sequence: {options.out}")
+    print(f"{len(sequences)} of {len(rows)} compact chains have a redesigned sequence: {options.out}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def set_training_threads(threads: int | str) -> None:
 def read_split(config: TrainingConfig, split: str, data: str | None = None) -> Chains:
     """Return the chains of one split, of `config.data` or of another dataset, that pass the filters.
 
-    Sequences are redesigned ones where those are learned; what a training is judged by is always real.
+    Chains of `config.data` have redesigned sequences where those are asked for: a training is judged by what it learns.
     """
     return read_chains(
         data or config.data,
@@ -41,7 +41,7 @@ def read_split(config: TrainingConfig, split: str, data: str | None = None) -> C
         max_length=config.max_length,
         max_gyration_ratio=config.max_gyration_ratio,
         max_coil=config.max_coil,
-        redesigned=config.sequences == "redesigned" and split == "train" and data is None,
+        redesigned=config.sequences == "redesigned" and data is None,
     )
 
 
