@@ -33,6 +33,15 @@ def read_record(file: Path, key: str, kind: str) -> Mapping[str, Any]:
     return content
 
 
+def check_record(
+    out: Path, record: Mapping[str, Any], *, key: str, kind: str, may_differ: Collection[str] = ()
+) -> None:
+    """Refuse a folder that holds other settings, and leave it as it is; arguments and errors of `keep_record`."""
+    file = out / RECORD
+    if file.is_file():
+        refuse_differences(out, read_record(file, key, kind), record, may_differ=may_differ)
+
+
 def keep_record(out: Path, record: Mapping[str, Any], *, key: str, kind: str, may_differ: Collection[str] = ()) -> None:
     """Write the record of a folder, which is made if need be, and refuse a folder that holds other settings.
 
@@ -47,7 +56,5 @@ def keep_record(out: Path, record: Mapping[str, Any], *, key: str, kind: str, ma
         UserInputError: The record that is there is malformed, is none of ours, or says something else.
     """
     out.mkdir(parents=True, exist_ok=True)
-    file = out / RECORD
-    if file.is_file():
-        refuse_differences(out, read_record(file, key, kind), record, may_differ=may_differ)
-    write_atomically(file, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True))
+    check_record(out, record, key=key, kind=kind, may_differ=may_differ)
+    write_atomically(out / RECORD, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True))

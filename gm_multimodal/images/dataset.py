@@ -5,6 +5,7 @@ C. Kaynak, UCI Machine Learning Repository, 1998, https://doi.org/10.24432/C50P4
 scikit-learn. Nothing is ever downloaded.
 """
 
+import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -67,6 +68,10 @@ class ImageSet:
         """Return the images as points, level k at -1 + 2 k / (levels - 1), float32 [N, C, H, W]."""
         return points_of(self.images, self.levels)
 
+    def digest(self) -> str:
+        """Return 16 hexadecimal digits that tell the images from others."""
+        return hashlib.blake2b(self.images.contiguous().numpy(), digest_size=8).hexdigest()
+
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.images)
@@ -95,7 +100,10 @@ def load_images(data: str, split: Split) -> ImageSet:
     if data == DIGITS:
         return _of_raw(DIGITS, _digits(split), _DIGIT_LEVELS)
     path = Path(data).expanduser()
-    return _of_raw(path.stem, _read(path, split), _LEVELS)
+    images = _of_raw(path.stem, _read(path, split), _LEVELS)
+    if not len(images):
+        raise DatasetError(f"data {path} has no {split} images: give a file or folder that has some")
+    return images
 
 
 def _of_raw(name: str, raw: RawImages, levels: int) -> ImageSet:

@@ -41,7 +41,7 @@ class Settings:
 
     jump: float = 0.5
     noise: float = 1.0
-    late: float = 3.0
+    late: float = 1.0
 
 
 @final

@@ -46,6 +46,8 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         channels, height, width = shape
+        if not widths:
+            raise ValueError("a U-Net has one level or more: give for example widths=[32,64]")
         if height % 2 ** (len(widths) - 1) or width % 2 ** (len(widths) - 1):
             raise ValueError(f"images of {height} x {width} pixels cannot be halved {len(widths) - 1} times")
         self.shape, self.outputs = (channels, height, width), outputs
@@ -143,6 +145,8 @@ class _Attention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
+        if width % heads:
+            raise ValueError(f"{width} channels cannot be shared by {heads} attention heads")
         self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.ask, self.tell = nn.Linear(width, 3 * width), nn.Linear(width, width)

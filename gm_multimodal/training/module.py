@@ -40,6 +40,12 @@ class Optimisation:
     warmup_steps: int = 200
     decay_share: float = 0.4
 
+    def __post_init__(self) -> None:
+        """Refuse rates that AdamW does not take."""
+        for name in ("learning_rate", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: give a number from 0 on")
+
     def factor(self, step: int, total: int) -> float:
         """Return the learning rate over its plateau at `step` of `total`."""
         rise = min(1.0, (step + 1) / max(1, self.warmup_steps))

@@ -80,6 +80,62 @@ def test_samples_are_a_picture_numbers_and_a_film(run, trained):
     assert "sampler: mixed -> flow" in err
 
 
+def drawn(file):
+    with np.load(file) as table:
+        return table["images"]
+
+
+def test_a_set_of_samples_grows_and_never_shrinks(run, trained):
+    arguments = (f"checkpoint={trained / 'model.safetensors'}", "calls=2", "sample_batch=8", *QUIET)
+    assert run("images", "sample", *arguments, "num_samples=12")[0] == 0
+    some = drawn("samples/samples.npz")
+    code, out, _ = run("images", "sample", *arguments, "num_samples=3")
+    assert code == 0 and "12 images" in out
+    assert np.array_equal(drawn("samples/samples.npz"), some)
+    assert run("images", "sample", *arguments, "num_samples=20")[0] == 0
+    assert np.array_equal(drawn("samples/samples.npz")[:12], some) and len(drawn("samples/samples.npz")) == 20
+
+
+def test_settings_of_the_samplers_reach_them(run, trained, quick_classifier):
+    """Without noise the stochastic equation is the flow, and neither has finer late steps."""
+    checkpoint = f"checkpoint={trained / 'model.safetensors'}"
+    settings = ("noise=0", "late=5", "jump_weight=0", "sample_batch=70", *QUIET)
+    for name in ("flow", "sde"):
+        assert run("images", "sample", checkpoint, f"sampler={name}", f"out={name}", "calls=3", *settings)[0] == 0
+    arguments = (checkpoint, "samplers=flow,sde", "num_samples=70", "calls=[3]", *settings)
+    assert run("images", "benchmark", *arguments, "out=table")[0] == 0
+    files = [f"{name}/samples.npz" for name in ("flow", "sde")] + [
+        f"table/samples/{n}_3_0.npz" for n in ("flow", "sde")
+    ]
+    first, *others = (drawn(file)[:64] for file in files)
+    assert all(np.array_equal(first, other) for other in others)
+
+
+def test_a_training_does_not_go_on_with_other_images(run):
+    for name, seed in (("a", 0), ("b", 1)):
+        np.savez(f"{name}.npz", images=np.random.default_rng(seed).integers(0, 256, (80, 1, 8, 8), dtype=np.uint8))
+    settings = ("out=x", *TINY, "bins=5", *QUIET)
+    assert run("images", "train", "data=a.npz", *settings)[0] == 0
+    Path("a.npz").rename("moved.npz")
+    assert run("images", "train", "data=moved.npz", *settings)[0] == 0
+    code, _, err = run("images", "train", "data=b.npz", *settings)
+    assert code == 2 and "images: " in err
+
+
+def test_a_benchmark_that_cannot_end_does_not_begin_and_is_not_in_the_way(run, trained, monkeypatch, quick_classifier):
+    monkeypatch.setattr(module, "train", lambda config: pytest.fail("it is trained"))
+    images = np.random.default_rng(0).integers(0, 256, (80, 1, 8, 8), dtype=np.uint8)
+    np.savez("unlabelled.npz", images=images)
+    for mistake in ("data=unlabelled.npz", "inception=nowhere.pt"):
+        assert run("images", "benchmark", "out=x", mistake, *FEW, *QUIET)[0] == 2
+        assert not Path("x").exists()
+    np.savez("labelled.npz", images=images, labels=np.arange(80) % 2)
+    checkpoint = f"checkpoint={trained / 'model.safetensors'}"
+    code, _, err = run("images", "benchmark", "out=x", "data=labelled.npz", checkpoint, *FEW, *QUIET)
+    assert code == 2 and "in 17, and data labelled holds images of shape (1, 8, 8) in 256 levels" in err
+    assert run("images", "benchmark", "out=x", checkpoint, "samplers=flow", "calls=[2]", *FEW[:2], *QUIET)[0] == 0
+
+
 def figures(folder):
     with open(f"{folder}/table.csv", encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
@@ -166,6 +222,10 @@ MISTAKES = [
     (["train", "unet.widhts=[8]"], "did you mean unet.widths?"),
     (["train", "data=nowhere"], "nowhere does not exist"),
     (["train", "unet.widths=[8,8,8,8,8]"], "images of 8 x 8 pixels cannot be halved 4 times"),
+    (["train", "unet.widths=[]"], "a U-Net has one level or more"),
+    (["train", "unet.heads=5"], "64 channels cannot be shared by 5 attention heads"),
+    (["train", "optimisation.learning_rate=-1"], "learning_rate is -1: give a number from 0 on"),
+    (["benchmark", "inception=nowhere.pt"], "inception nowhere.pt does not exist"),
     (["sample", "checkpoint=nowhere"], "checkpoint=nowhere is not a file"),
     (["sample"], "checkpoint has no value"),
     (

@@ -109,13 +109,28 @@ def test_pickles_that_are_no_batch_are_named(tmp_path, batch, message):
 
 
 def test_the_batches_of_imagenet_are_read(tmp_path):
-    for k in (1, 2):
-        part = slice(10 * (k - 1), 10 * k)
-        np.savez(tmp_path / f"train_data_batch_{k}", data=COLOUR[part].reshape(10, -1), labels=LABELS[part] + 1)
+    for k in range(1, 11):
+        with pytest.raises(DatasetError, match=f"train_data_batch_{k}" if k > 1 else "holds"):
+            load_images(str(tmp_path), "train")
+        part = slice(2 * (k - 1), 2 * k)
+        np.savez(tmp_path / f"train_data_batch_{k}", data=COLOUR[part].reshape(2, -1), labels=LABELS[part] + 1)
     images = load_images(str(tmp_path), "train")
     assert np.array_equal(images.images, COLOUR) and np.array_equal(images.labels, LABELS)
+    np.savez(tmp_path / "train_data_batch_3", data=COLOUR[:2].reshape(2, -1), labels=[0, 1])
+    with pytest.raises(DatasetError, match="label 0; its labels begin at 1"):
+        load_images(str(tmp_path), "train")
     with pytest.raises(DatasetError, match="val_data"):
         load_images(str(tmp_path), "test")
+
+
+def test_a_file_without_images_is_refused(tmp_path):
+    np.savez(tmp_path / "none.npz", train_images=COLOUR[:0], test_images=COLOUR)
+    with pytest.raises(DatasetError, match="has no train images"):
+        load_images(str(tmp_path / "none.npz"), "train")
+    empty = np.zeros(0, dtype=np.uint8)
+    np.savez(tmp_path / "jpeg.npz", train_jpeg=empty, train_offsets=empty, train_label=empty)
+    with pytest.raises(DatasetError, match="train_offsets do not cut"):
+        load_images(str(tmp_path / "jpeg.npz"), "train")
 
 
 @pytest.mark.parametrize("layout", [(0, 1, 2, 3), (0, 2, 3, 1)])

@@ -13,6 +13,7 @@ from gm_multimodal.images.quality.inception import inception_features
 from gm_multimodal.images.quality.memorisation import memorisation, nearest_images
 from gm_multimodal.images.quality.opinion import opinion
 
+CPU = torch.device("cpu")
 TRAIN, TEST = load_images("digits", "train"), load_images("digits", "test")
 
 
@@ -90,6 +91,14 @@ def test_copies_are_told_from_new_images():
     assert torch.equal(copied.nearest, torch.arange(100))
 
 
+def test_copies_are_seen_where_held_out_images_are_copies_too():
+    training = TRAIN.points()[:200]
+    held_out = torch.cat([training[:10], TEST.points()[:90]])
+    usual, _ = nearest_images(held_out, training)
+    assert memorisation(training[50:100], training, usual).close == 1
+    assert memorisation(held_out, training, usual).close == pytest.approx(0.1)
+
+
 # the published file is TorchScript, which torch still reads and no longer recommends
 LEGACY = pytest.mark.filterwarnings(r"ignore:`torch\.jit:DeprecationWarning")
 
@@ -107,7 +116,7 @@ class Detector(torch.nn.Module):
 def test_inception_sees_bytes_in_three_colours(tmp_path):
     path = tmp_path / "inception-2015-12-05.pt"
     torch.jit.script(Detector()).save(path)
-    features = inception_features(path, TEST.points())
+    features = inception_features(path, TEST.points(), CPU)
     grey = levels_of(TEST.points(), 256).float()
     assert features.shape == (360, 6)
     for channel in range(3):
@@ -117,10 +126,10 @@ def test_inception_sees_bytes_in_three_colours(tmp_path):
 @LEGACY
 def test_what_is_no_inception_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="does not exist"):
-        inception_features(tmp_path / "none.pt", TEST.points())
+        inception_features(tmp_path / "none.pt", TEST.points(), CPU)
     (tmp_path / "text.pt").write_text("no archive")
     with pytest.raises(CheckpointError, match=r"text\.pt cannot be run"):
-        inception_features(tmp_path / "text.pt", TEST.points())
+        inception_features(tmp_path / "text.pt", TEST.points(), CPU)
     torch.jit.script(torch.nn.Linear(3, 3)).save(tmp_path / "linear.pt")
     with pytest.raises(CheckpointError, match=r"linear\.pt cannot be run"):
-        inception_features(tmp_path / "linear.pt", TEST.points())
+        inception_features(tmp_path / "linear.pt", TEST.points(), CPU)

@@ -1,17 +1,18 @@
 """The samplers: with a perfect network all draw the data's law, and each does in its steps what it promises."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
 from gm_multimodal.app.schemas.images_sample import SAMPLERS
-from gm_multimodal.images.heads import VELOCITY
+from gm_multimodal.images.heads import VELOCITY, landing_bins
 from gm_multimodal.images.processes import FlowWithRates
 from gm_multimodal.images.product import Pixels, context_of
 from gm_multimodal.images.samplers import METHODS, ImageSampler, Settings
 from gm_multimodal.images.second_order import MidpointVelocity
-from gm_multimodal.images.unet import PIXELS
+from gm_multimodal.images.unet import PIXELS, UNet
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.processes.rates import RateJump
@@ -114,6 +115,35 @@ def test_the_superposition_has_its_parts_at_its_ends(oracle, weight, part):
     torch.testing.assert_close(results[0], results[1])
 
 
+def test_a_step_of_the_superposition_drifts_and_jumps_by_its_weights():
+    """From t = 0.4 to 0.5 at weight a: a share 1 - exp(-a lambda R) lands, the rest moves by (1 - a) h v."""
+    a, t, t_next, v, rate, sites = 0.3, 0.4, 0.5, 2.0, 5.0, 40_000
+    heads = Pixels((1, 2, 2), 17, 17).heads
+    output = torch.zeros(sites, 1, heads.output_shape[1])
+    output[..., VELOCITY] = v
+    output[..., 1] = math.log(rate * (1 - t))
+    output[..., 1 + landing_bins(heads.bins).count] = 1e4  # all land in the outermost bin
+    x, times = torch.zeros(sites, 1), torch.full((sites,), t)
+    prediction = heads(output, x, times)
+    after = FlowWithRates(heads.path, a).transition(x, times, times + 0.1, prediction, SharedNoise.keyed(4))
+    landed = after > 1.3
+    elapsed = (1 - t) / 2 * (((1 - t) / (1 - t_next)) ** 2 - 1)  # of ((1 - t) / (1 - s))^3 over the step
+    assert float(landed.double().mean()) == pytest.approx(1 - math.exp(-a * rate * elapsed), abs=0.01)
+    torch.testing.assert_close(after[~landed], torch.full_like(after[~landed], (1 - a) * 0.1 * v))
+
+
+def test_half_precision_draws_nearly_the_same_images(oracle):
+    torch.manual_seed(0)
+    network = UNet((1, 2, 2), oracle.pixels.heads.output_shape[1], [16], 1, 0, 4, 0.0).eval()
+    torch.nn.init.normal_(network.emit.weight, std=0.05)
+    pixels = Pixels((1, 2, 2), 256, 17)
+    full, half = (
+        ImageSampler("flow", 4, Settings(), rows=50, precision=precision).block(network, pixels, 0, 0).double()
+        for precision in (torch.float32, torch.bfloat16)
+    )
+    assert 0 < float((full - half).abs().mean()) < 1, "levels of 256"
+
+
 def test_a_weight_beyond_its_range_is_refused(oracle):
     with pytest.raises(ValueError, match=r"jump_weight is 1\.5; give a number from 0 to 1"):
         FlowWithRates(oracle.pixels.path, 1.5)
@@ -127,3 +157,13 @@ def test_settings_reach_the_process(oracle):
     plain = ImageSampler("jump-improved", 8, Settings(), rows=50).block(oracle, oracle.pixels, 0, 0)
     assert torch.equal(jump, plain)
     assert not torch.equal(flow, plain)
+    still, deterministic, equal_steps = (
+        ImageSampler(name, 8, settings, rows=50).block(oracle, oracle.pixels, 0, 0)
+        for name, settings in [
+            ("sde", Settings(noise=0.0, late=5.0)),
+            ("flow", Settings(noise=5.0)),
+            ("jump-improved", Settings(late=0.0)),
+        ]
+    )
+    assert torch.equal(still, deterministic)
+    assert not torch.equal(equal_steps, plain)

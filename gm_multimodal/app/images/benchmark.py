@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from gm_multimodal.app.devices import resolve_device, set_threads
@@ -14,20 +14,24 @@ from gm_multimodal.app.images.judge import Judge, make_judge
 from gm_multimodal.app.images.sample import COLUMNS, SHOWN, write_images
 from gm_multimodal.app.images.table import HELD_OUT, Cell, Results, Row, markdown
 from gm_multimodal.app.images.train import train
-from gm_multimodal.app.records import RECORD, keep_record, read_record
+from gm_multimodal.app.records import check_record, keep_record
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.images_benchmark import ImageBenchmarkConfig
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
-from gm_multimodal.images.dataset import load_images, points_of
+from gm_multimodal.images.dataset import ImageSet, load_images, points_of
 from gm_multimodal.images.pictures import write_grid
+from gm_multimodal.images.product import Pixels
+from gm_multimodal.images.quality.classifier import labels_of
+from gm_multimodal.images.quality.inception import find_inception
 from gm_multimodal.images.samplers import ImageSampler, Settings
 from gm_multimodal.training.images import ImageModel, load_image_model
 
 # More cells continue a table; these do not change those that are there.
 _MAY_DIFFER = ("out", "samplers", "calls", "seeds", "threads", "device", "checkpoint")
 _DIGEST = "checkpoint_digest"
+_KEY, _KIND = "samplers", "benchmark"
 
 
 def benchmark(config: ImageBenchmarkConfig) -> Path:
@@ -42,19 +46,19 @@ def benchmark(config: ImageBenchmarkConfig) -> Path:
     set_threads(config.threads)
     device = resolve_device(config.device)
     training, held_out = (load_images(config.data, split) for split in ("train", "test"))
-    out = _keep_record(config)
+    # What could fail after hours of training fails before it, and a folder is claimed when all is known to work.
+    labels_of(training)
+    if config.inception:
+        find_inception(config.inception)
+    _check_record(config)
     checkpoint = Path(config.checkpoint).expanduser() if config.checkpoint else _trained(config)
     model = load_image_model(checkpoint)
-    _keep_record(config, model.digest)
-    if tuple(model.pixels.shape) != training.shape:
-        raise UserInputError(
-            f"checkpoint={checkpoint} draws images of shape {tuple(model.pixels.shape)}, and data={config.data} "
-            f"holds images of shape {training.shape}: give a checkpoint of these data, or none to train one."
-        )
-    judge = make_judge(training, held_out, out / "classifier.safetensors", config.seed, config.inception)
+    _check_fit(checkpoint, model.pixels, training)
+    out = _keep_record(config, model.digest)
+    judge = make_judge(training, held_out, out / "classifier.safetensors", config.seed, config.inception, device)
     results = Results(out / "table.csv")
     if (HELD_OUT, 0, 0) not in results.rows():
-        results.add({**judge.row(judge.held_out[: config.num_samples]), **_named(HELD_OUT, 0, 0)})
+        results.add({**judge.row(_some(judge.held_out, config.num_samples)), **_named(HELD_OUT, 0, 0)})
         write_grid(out / "held_out.png", judge.held_out[:: max(1, len(judge.held_out) // SHOWN)][:SHOWN], COLUMNS)
     network, done = model.network.to(device), results.rows()
     missing = [cell for cell in cells if cell not in done]
@@ -75,7 +79,7 @@ def _cell(
     device: torch.device,
     bar: "tqdm[None]",
 ) -> Row:
-    """Sample one cell, unless its samples lie on disk, and judge it."""
+    """Sample one cell, keep its samples, and judge them."""
     name, calls, seed = cell
     settings, precision = Settings(config.jump_weight, config.noise, config.late), getattr(torch, config.precision)
     sampler = ImageSampler(name, calls, settings, config.sample_batch, precision, device)
@@ -128,13 +132,30 @@ def _report(config: ImageBenchmarkConfig, out: Path, rows: dict[Cell, Row]) -> P
     return out / "table.csv"
 
 
-def _keep_record(config: ImageBenchmarkConfig, digest: str | None = None) -> Path:
+def _check_fit(checkpoint: Path, pixels: Pixels, images: ImageSet) -> None:
+    """Refuse a checkpoint that draws other images than those it is compared with."""
+    draws, wanted = (tuple(pixels.shape), pixels.levels), (images.shape, images.levels)
+    if draws != wanted:
+        raise UserInputError(
+            f"checkpoint={checkpoint} draws images of shape {draws[0]} in {draws[1]}, and data {images.name} "
+            f"holds images of shape {wanted[0]} in {wanted[1]} levels: give a checkpoint of these data, or none to train one."
+        )
+
+
+def _some(points: Tensor, number: int) -> Tensor:
+    """Return that many images at most, of all classes even where these lie one after another."""
+    return points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:number].sort().values]
+
+
+def _check_record(config: ImageBenchmarkConfig) -> None:
+    """Refuse a folder that holds a table of other settings, before anything is computed."""
+    record = dataclasses.asdict(config)
+    check_record(Path(config.out), record, key=_KEY, kind=_KIND, may_differ=(*_MAY_DIFFER, _DIGEST))
+
+
+def _keep_record(config: ImageBenchmarkConfig, digest: str) -> Path:
     """Write config.yaml, refusing a folder that holds a table of other settings or of another checkpoint."""
-    out, key, kind = Path(config.out), "samplers", "benchmark"
+    out, record = Path(config.out), {**dataclasses.asdict(config), _DIGEST: digest}
     with writing(out):
-        file = out / RECORD
-        known = read_record(file, key, kind).get(_DIGEST) if file.is_file() else None
-        record = {**dataclasses.asdict(config), _DIGEST: digest or known}  # not known before the training is done
-        may_differ = _MAY_DIFFER if known else (*_MAY_DIFFER, _DIGEST)
-        keep_record(out, record, key=key, kind=kind, may_differ=may_differ)
+        keep_record(out, record, key=_KEY, kind=_KIND, may_differ=_MAY_DIFFER)
     return out

@@ -28,6 +28,7 @@ class Judge:
         usual: distances of the held-out images to their nearest training images.
         features: of the training images.
         inception: file of Inception's features, if there is one, and its features of the training images.
+        device: where Inception computes.
     """
 
     classifier: Classifier
@@ -37,6 +38,7 @@ class Judge:
     usual: Tensor
     features: Tensor
     inception: tuple[str, Tensor] | None
+    device: torch.device
 
     def row(self, points: Tensor) -> dict[str, str]:
         """Return the figures of images [N, C, H, W] in [-1, 1]."""
@@ -55,11 +57,13 @@ class Judge:
         }
         if self.inception is not None:
             path, real = self.inception
-            figures["fid"] = frechet_distance(inception_features(path, points), real)
+            figures["fid"] = frechet_distance(inception_features(path, points, self.device), real)
         return {name: f"{value:.5g}" for name, value in figures.items()} | {"samples": str(len(points))}
 
 
-def make_judge(training: ImageSet, held_out: ImageSet, file: Path, seed: int, inception: str | None) -> Judge:
+def make_judge(
+    training: ImageSet, held_out: ImageSet, file: Path, seed: int, inception: str | None, device: torch.device
+) -> Judge:
     """Train the classifier, or read it from `file`, where it is written otherwise.
 
     Raises:
@@ -68,11 +72,11 @@ def make_judge(training: ImageSet, held_out: ImageSet, file: Path, seed: int, in
     if file.is_file():
         classifier = load_classifier(file)
     else:
-        classifier = train_classifier(training, seed=seed)
+        classifier = train_classifier(training, seed=seed, device=device)
         classifier.save(file)
     points = training.points()
     labels = training.labels if training.labels is not None else torch.zeros(0, dtype=torch.int64)
-    real = None if inception is None else (inception, inception_features(inception, points))
+    real = None if inception is None else (inception, inception_features(inception, points, device))
     others = held_out.points()
     usual, _ = nearest_images(others, points)
-    return Judge(classifier, points, labels, others, usual, classifier.features(points), real)
+    return Judge(classifier, points, labels, others, usual, classifier.features(points), real, device)

@@ -24,6 +24,7 @@ from gm_multimodal.training.images import load_image_model
 SHOWN, COLUMNS = 64, 16
 """Images of a picture, and of one of its rows."""
 
+_SAMPLES = "samples.npz"
 _MAY_DIFFER = ("out", "threads", "trajectory", "num_samples")
 
 
@@ -41,17 +42,26 @@ def sample(config: ImageSampleConfig) -> Path:
     precision = getattr(torch, config.precision)
     sampler = ImageSampler(config.sampler, config.calls, settings, config.sample_batch, precision, device)
     out = _keep_record(config, model.digest)
-    network = model.network.to(device)
-    with tqdm(total=config.num_samples, unit="image", disable=None) as bar:
-        images = sampler.images(network, model.pixels, config.seed, config.num_samples, bar.update)
+    network, images = model.network.to(device), _drawn(out / _SAMPLES)
+    if len(images) < config.num_samples:
+        with tqdm(total=config.num_samples, unit="image", disable=None) as bar:
+            images = sampler.images(network, model.pixels, config.seed, config.num_samples, bar.update)
     with writing(out):
-        write_images(out / "samples.npz", images)
+        write_images(out / _SAMPLES, images)
         write_grid(out / "samples.png", points_of(images[:SHOWN], model.pixels.levels), COLUMNS)
         if config.trajectory:
             film = _film(sampler, network, model.pixels, config.seed, min(config.num_samples, SHOWN))
             write_gif(out / "trajectory.gif", film, COLUMNS)
     print(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
     return out
+
+
+def _drawn(path: Path) -> Tensor:
+    """Return the images that lie in a folder already, uint8 [N, C, H, W]: fewer than asked for are drawn anew."""
+    if not path.is_file():
+        return torch.zeros(0, 1, 1, 1, dtype=torch.uint8)
+    with np.load(path, allow_pickle=False) as file:
+        return torch.from_numpy(file["images"])
 
 
 def write_images(path: Path, images: Tensor) -> None:

@@ -35,7 +35,9 @@ def train(config: ImageTrainConfig) -> Path:
     data = ImageData(images, held_out, config.batch_size, config.mirrored, config.seed)
     described = {"shape": list(images.shape), "levels": images.levels, "bins": bins}
     recipe = Recipe({"network": network, "pixels": described}, _provenance(config, images))
-    released = fit(module, data, recipe, keep_record(config), config.trainer, config.ema_decay)
+    # The path of the data may change, the images may not: nothing else in the settings tells one set from another.
+    out = keep_record(config, images=images.digest())
+    released = fit(module, data, recipe, out, config.trainer, config.ema_decay)
     say(f"The checkpoint is {released}. To use it: gm-multimodal images sample checkpoint={released}")
     return released
 

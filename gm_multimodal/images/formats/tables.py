@@ -14,6 +14,7 @@ from gm_multimodal.images.formats.encoded import decode
 from gm_multimodal.images.formats.raw import RawImages, Split
 
 _SIDE: Final = 32
+_BATCHES: Final = 10
 _TEST_STRIDE: Final = 10
 _WANTED: Final = "'images' or 'data' (and 'labels'), for example 'train_images' and 'test_images'"
 
@@ -31,12 +32,16 @@ def read_imagenet(folder: Path, split: Split) -> RawImages:
     Raises:
         DatasetError: A file is missing or is not such a batch.
     """
-    paths = [folder / "val_data.npz"] if split == "test" else sorted(folder.glob("train_data_batch_*.npz"))
+    batches = [f"train_data_batch_{number}.npz" for number in range(1, _BATCHES + 1)]
+    paths = [folder / name for name in (["val_data.npz"] if split == "test" else batches)]
     parts = [_plain(path, _open(path), "") for path in paths]
     labels = [part.labels for part in parts if part.labels is not None]
     if len(labels) < len(parts):
         raise DatasetError(f"folder {folder}: a batch of ImageNet has no 'labels'")
-    return RawImages(np.concatenate([part.images for part in parts]), np.concatenate(labels) - 1)
+    numbers = np.concatenate(labels)
+    if numbers.size and numbers.min() < 1:
+        raise DatasetError(f"folder {folder}: a batch of ImageNet has the label 0; its labels begin at 1")
+    return RawImages(np.concatenate([part.images for part in parts]), numbers - 1)
 
 
 def read_npz(path: Path, split: Split) -> RawImages:
@@ -106,7 +111,7 @@ def _encoded(path: Path, arrays: Arrays, split: Split) -> RawImages:
     if missing:
         raise DatasetError(f"{path} has {split}_jpeg, but no {' nor '.join(missing)}")
     content, offsets = arrays[f"{split}_jpeg"].tobytes(), arrays[f"{split}_offsets"].tolist()
-    if offsets[0] != 0 or offsets[-1] != len(content) or np.diff(offsets).min() < 1:
+    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(content) or np.diff(offsets).min() < 1:
         raise DatasetError(f"{path}: {split}_offsets do not cut the {len(content)} bytes of {split}_jpeg in order")
     pieces = pairwise(offsets)
     images = decode((f"image {k} of {path}", content[a:b]) for k, (a, b) in enumerate(pieces))

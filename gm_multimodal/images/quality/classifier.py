@@ -84,7 +84,7 @@ class Classifier:
     @torch.inference_mode()
     def features(self, points: Tensor) -> Tensor:
         """Return the features of images [N, C, H, W] in [-1, 1], float32 [N, d]."""
-        return torch.cat([self.network.features(part) for part in self._parts(points)])
+        return torch.cat([self.network.features(part) for part in self._parts(points)]).cpu()
 
     @torch.inference_mode()
     def probabilities(self, points: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class Classifier:
 
     def accuracy(self, images: ImageSet) -> float:
         """Return the share of images whose likeliest label is theirs."""
-        labels = _labels(images)
+        labels = labels_of(images)
         return float((self.probabilities(images.points()).argmax(-1).cpu() == labels).double().mean())
 
     def save(self, path: str | Path) -> None:
@@ -133,7 +133,7 @@ def train_classifier(images: ImageSet, *, seed: int, device: torch.device | None
     Raises:
         DatasetError: The images have no labels, or only one.
     """
-    labels = _labels(images)
+    labels = labels_of(images)
     classes = int(labels.max()) + 1
     device = device or torch.device("cpu")
     # layers draw their first weights from the global state, which is as it was when this is left
@@ -164,7 +164,12 @@ def _fit(network: ConvNet, points: Tensor, labels: Tensor, rng: torch.Generator)
         schedule.step()
 
 
-def _labels(images: ImageSet) -> Tensor:
+def labels_of(images: ImageSet) -> Tensor:
+    """Return the labels of images that a classifier can learn, int64 [N].
+
+    Raises:
+        DatasetError: The images have no labels, or only one.
+    """
     if images.labels is None:
         raise DatasetError(f"data {images.name} has no labels, which a classifier needs; put classes into folders")
     if len(images.labels.unique()) < 2:

@@ -18,17 +18,26 @@ _LEVELS: Final = 256
 _CHUNK: Final = 250
 
 
+def find_inception(path: str | Path) -> Path:
+    """Return the path of the detector.
+
+    Raises:
+        CheckpointError: There is no file.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f"inception {path} does not exist; give your copy of inception-2015-12-05.pt")
+    return path
+
+
 @torch.inference_mode()
-def inception_features(path: str | Path, points: Tensor, device: torch.device | None = None) -> Tensor:
+def inception_features(path: str | Path, points: Tensor, device: torch.device) -> Tensor:
     """Return the pooled features of images [N, C, H, W] in [-1, 1], float32 [N, 2048]; grey ones are shown as RGB.
 
     Raises:
         CheckpointError: The file is missing, or is not the detector.
     """
-    device = device or torch.device("cpu")
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"inception {path} does not exist; give your copy of inception-2015-12-05.pt")
+    path = find_inception(path)
     try:
         detector = torch.jit.load(path, map_location=device).eval()
         parts = [_features(detector, part.to(device)) for part in points.split(_CHUNK)]

@@ -40,7 +40,7 @@ def memorisation(samples: Tensor, training: Tensor, usual: Tensor) -> Memorisati
         usual: distances of the held-out images, as `nearest_images` gives them.
     """
     distances, nearest = nearest_images(samples, training)
-    close = (distances < usual.quantile(QUANTILE)).double().mean()
+    close = (distances <= usual.quantile(QUANTILE)).double().mean()
     return Memorisation(float(distances.median()), float(usual.median()), float(close), nearest)
 
 
