@@ -70,7 +70,7 @@ class ImageSet:
 
     def digest(self) -> str:
         """Return 16 hexadecimal digits that tell the images from others."""
-        return hashlib.blake2b(self.images.contiguous().numpy(), digest_size=8).hexdigest()
+        return hashlib.blake2b(self.images.contiguous().numpy().data, digest_size=8).hexdigest()
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -137,8 +137,8 @@ def _check_fit(checkpoint: Path, pixels: Pixels, images: ImageSet) -> None:
     draws, wanted = (tuple(pixels.shape), pixels.levels), (images.shape, images.levels)
     if draws != wanted:
         raise UserInputError(
-            f"checkpoint={checkpoint} draws images of shape {draws[0]} in {draws[1]}, and data {images.name} "
-            f"holds images of shape {wanted[0]} in {wanted[1]} levels: give a checkpoint of these data, or none to train one."
+            f"checkpoint={checkpoint} draws images of shape {draws[0]} in {draws[1]}, and data {images.name} holds "
+            f"images of shape {wanted[0]} in {wanted[1]} levels: give a checkpoint of these data, or none to train one."
         )
 
 
