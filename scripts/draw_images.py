@@ -29,9 +29,10 @@ SHOWN: Final = 14
 
 
 def row_of(images: np.ndarray) -> np.ndarray:
-    """Return images [N, C, H, W] side by side with a gap of one pixel, [H, N (W + 1)]."""
-    light = images[:, 0] / images.max()
-    return np.pad(light, ((0, 0), (0, 0), (0, 1)), constant_values=1.0).transpose(1, 0, 2).reshape(light.shape[1], -1)
+    """Return images [N, C, H, W] side by side with a gap of one pixel, [H, N (W + 1), 3]."""
+    light = np.broadcast_to(images / images.max(), (len(images), 3, *images.shape[2:]))
+    apart = np.pad(light, ((0, 0), (0, 0), (0, 0), (0, 1)), constant_values=1.0)
+    return apart.transpose(2, 0, 3, 1).reshape(images.shape[2], -1, 3)
 
 
 def draw_samples(benchmarks: dict[str, Path], calls: int, file: Path) -> None:
@@ -41,7 +42,7 @@ def draw_samples(benchmarks: dict[str, Path], calls: int, file: Path) -> None:
     for column, (title, folder) in zip(axes.T, benchmarks.items(), strict=True):
         for axis, name in zip(column, COLOURS, strict=True):
             with np.load(folder / "samples" / f"{name}_{calls}_0.npz") as table:
-                axis.imshow(row_of(table["images"][:SHOWN]), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+                axis.imshow(row_of(table["images"][:SHOWN]), interpolation="nearest")
             axis.set_axis_off()
         column[0].set_title(f"{title}, {calls} network calls", fontsize=9)
     for axis, name in zip(axes[:, 0], COLOURS, strict=True):

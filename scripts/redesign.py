@@ -5,7 +5,7 @@ gm-multimodal train data=runs/redesigned.parquet sequences=redesigned
 
 Training on such sequences is what took MultiFlow from 0.41 to 0.88 designable (arXiv 2402.04997). One chain after
 another in random order, so that a run that is stopped has redesigned a fair share; the same command goes on from there
-(OUT.csv holds what is done). Chains that have none are learned with their own sequence.
+(OUT_temperature0.1_seed0.csv holds what is done). Chains that have none are learned with their own sequence.
 """
 
 import argparse
@@ -37,8 +37,9 @@ def backbone(row: Any) -> np.ndarray:
 
 
 def redesign(rows: pd.DataFrame, done: Path, options: argparse.Namespace) -> dict[str, str]:
-    """Draw one sequence for each row that has none yet, for as long as there is time, and return all by id."""
-    sequences = dict(csv.reader(done.open())) if done.exists() else {}
+    """Draw one sequence for each row that has none yet, for as long as there is time, and return those of all by id."""
+    known = dict(csv.reader(done.open())) if done.exists() else {}
+    sequences = {name: known[name] for name in rows.id if name in known}
     judge, start = ProteinMPNN(), time.perf_counter()
     with done.open("a", newline="") as file:
         for row in rows.itertuples():
@@ -68,7 +69,8 @@ def main() -> None:
     chains = pd.read_parquet(options.chains)
     rows = wanted(chains, options)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    sequences = redesign(rows, options.out.with_suffix(".csv"), options)
+    done = options.out.with_name(f"{options.out.stem}_temperature{options.temperature:g}_seed{options.seed}.csv")
+    sequences = redesign(rows, done, options)
     chains.assign(**{REDESIGNED: chains.id.map(sequences)}).to_parquet(options.out, index=False)
     print(f"{len(sequences)} of {len(rows)} compact chains have a redesigned sequence: {options.out}")
 
