@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gm_multimodal.app.schemas.checks import above, at_least, check_filled, check_threads, literal, one_of
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.app.schemas.checks import above, at_least, check_filled, check_threads, literal, one_of, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +24,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         at_least("seed", self.seed, 0)
-        check_share("ema_decay", self.ema_decay)
+        within("ema_decay", self.ema_decay, 0, 1)
         check_threads(self.threads)
         check_filled("data", self.data)
         check_filled("out", self.out)
@@ -58,14 +57,4 @@ class TrainingConfig(RunConfig):
         for key, value in {"max_gyration_ratio": self.max_gyration_ratio, "max_coil": self.max_coil}.items():
             if value is not None:
                 above(key, value, 0)
-        check_share("self_conditioning", self.self_conditioning)
-
-
-def check_share(key: str, share: float) -> None:
-    """Raise unless a number lies in [0, 1].
-
-    Raises:
-        UserInputError: It does not.
-    """
-    if not 0 <= share <= 1:
-        raise UserInputError(f"{key}={share} is not a share: give a number between 0 and 1.")
+        within("self_conditioning", self.self_conditioning, 0, 1)
