@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.images.dataset import ImageSet
-from gm_multimodal.images.quality.classifier import Classifier, load_classifier, train_classifier
+from gm_multimodal.images.quality.classifier import Classifier, labels_of, load_classifier, train_classifier
 from gm_multimodal.images.quality.frechet import bootstrap_error, frechet_distance
 from gm_multimodal.images.quality.inception import inception_features
 from gm_multimodal.images.quality.memorisation import memorisation, nearest_images
@@ -75,8 +75,7 @@ def make_judge(
         classifier = train_classifier(training, seed=seed, device=device)
         classifier.save(file)
     points = training.points()
-    labels = training.labels if training.labels is not None else torch.zeros(0, dtype=torch.int64)
     real = None if inception is None else (inception, inception_features(inception, points, device))
     others = held_out.points()
     usual, _ = nearest_images(others, points)
-    return Judge(classifier, points, labels, others, usual, classifier.features(points), real, device)
+    return Judge(classifier, points, labels_of(training), others, usual, classifier.features(points), real, device)
