@@ -181,7 +181,7 @@ def _read_rows(file: Path, keep: _Filter, refused: Counter[str], redesigned: boo
         _check_columns(file, table.schema_arrow, wanted)
         columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
         may_be_used = {"dssp": keep.max_coil is not None, "positions": True, REDESIGNED: redesigned}
-        optional = [name for name, is_used in may_be_used.items() if is_used]
+        optional, absent = [name for name, is_used in may_be_used.items() if is_used], dict.fromkeys(may_be_used)
         columns += [name for name in optional if name in table.schema_arrow.names]
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
             rows = batch.drop_columns(["coordinates"]).to_pylist()
@@ -193,7 +193,6 @@ def _read_rows(file: Path, keep: _Filter, refused: Counter[str], redesigned: boo
                 if reason is not None:
                     refused[reason] += 1
                     continue
-                absent = {"dssp": None, "positions": None, REDESIGNED: None}
                 yield absent | row | {"coordinates": batch["coordinates"][number]}
 
 
