@@ -103,6 +103,8 @@ def test_a_command_that_could_not_start_leaves_nothing_behind(tmp_path: Path) ->
         ("trainer.max_steps=-1", "give the number of steps"),
         ("data=nowhere.parquet", "nowhere.parquet does not exist"),
         ("min_length=200", "max_length"),
+        ("self_conditioning=2", "self_conditioning=2.0 is not from 0 to 1"),
+        ("ema_decay=-0.1", "ema_decay=-0.1 is not from 0 to 1"),
         ("sequences=mine", "sequences=mine is not one of native, redesigned"),
         ("sequences=redesigned", "lacks the columns redesigned"),
         ("network._target_=os.system", "os.system"),
