@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,9 +106,11 @@ def _continue(run: lightning.Trainer, module: MatchingModule, data: BatchData, l
     except Exception as error:
         if started.is_set or isinstance(error, UserInputError):
             raise
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # What torch says of an unpickler that refuses tells how to run the file.
+        refuses = isinstance(error, pickle.UnpicklingError)
+        said = "more than tensors and plain values" if refuses else str(error).strip() or type(error).__name__
         raise UserInputError(
-            f"{last} cannot be taken up ({said}): it is damaged, or was not written by this training. "
+            f"{last} cannot be taken up ({said.splitlines()[0]}): it is damaged, or was not written by this training. "
             "Move it away to train from the beginning."
         ) from error
 
