@@ -36,8 +36,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     A process killed in between leaves it beside `path`, to be found by `leftovers`.
     """
     temporary = temporary_path(path)
+    new = temporary.open("xb")  # x: fails if there is anything of that name, even a link to nowhere
     try:
-        with temporary.open("xb") as file:  # x: fails if there is anything of that name, even a link to nowhere
+        with new as file:
             yield file
         move_into_place(temporary, path)
     finally:

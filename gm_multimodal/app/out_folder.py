@@ -70,6 +70,8 @@ def only_run_in(folder: Path, part: str = "") -> Iterator[None]:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+            with suppress(OSError):
+                place.unlink()
             print(
                 f"gm-multimodal: warning: {folder} lies on a file system without locks ({error.strerror}): "
                 "see to it that no other run writes there.",
