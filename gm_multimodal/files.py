@@ -36,7 +36,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     A process killed in between leaves it beside `path`, to be found by `leftovers`.
     """
     temporary = temporary_path(path)
-    new = temporary.open("xb")  # x: fails if there is anything of that name, even a link to nowhere
+    try:
+        new = temporary.open("xb")  # x: fails if there is anything of that name, even a link to nowhere
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # the name that people know
     try:
         with new as file:
             yield file

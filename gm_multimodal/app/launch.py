@@ -2,11 +2,14 @@
 
 import dataclasses
 import os
+import secrets
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -95,16 +98,20 @@ def _job_config(config: Any) -> Any:
 @contextmanager
 def _quiet_hydra(overrides: Sequence[str]) -> Iterator[list[str]]:
     """Yield the settings by which Hydra writes no file, keeps no folder and logs nothing; the user's own go first."""
+    # Hydra makes it, in a multirun alone; its name cannot be foreseen, so that what goes is ours.
+    sweep = Path(tempfile.gettempdir()) / f"gm-multimodal-sweep-{secrets.token_hex(8)}"
+    settings = {
+        "hydra.run.dir": ".",
+        "hydra.sweep.dir": quote(str(sweep)),
+        "hydra.output_subdir": "null",
+        "hydra/job_logging": "disabled",
+        "hydra/hydra_logging": "disabled",
+    }
     given = {override.partition("=")[0] for override in overrides}
-    with tempfile.TemporaryDirectory(prefix="gm-multimodal-sweep-", ignore_cleanup_errors=True) as sweep:
-        settings = {
-            "hydra.run.dir": ".",
-            "hydra.sweep.dir": quote(sweep),
-            "hydra.output_subdir": "null",
-            "hydra/job_logging": "disabled",
-            "hydra/hydra_logging": "disabled",
-        }
+    try:
         yield [f"{key}={value}" for key, value in settings.items() if key not in given]
+    finally:
+        shutil.rmtree(sweep, ignore_errors=True)
 
 
 @contextmanager

@@ -235,7 +235,8 @@ def _read_config(path: Path) -> Mapping[str, Any] | None:
     """Return what config.yaml holds; None in a folder with nothing but leftovers of ours."""
     file = path / _CONFIG
     if not file.exists():
-        if all(item in _leftovers(path) or is_of_a_lock(item) for item in path.iterdir()):
+        left = _leftovers(path)
+        if all(item in left or is_of_a_lock(item) for item in path.iterdir()):
             return None
         raise UserInputError(f"{path} holds files but no run of ours (no {_CONFIG}): give another out=FOLDER.")
     return read_record(file, _OURS, "run")

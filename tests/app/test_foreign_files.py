@@ -318,3 +318,13 @@ def test_a_training_that_runs_refuses_another_and_one_that_was_killed_does_not(r
     code, _, err = run(*command, "trainer.max_steps=1")
     assert code == 0, err
     assert not [*Path("out").glob("*.tmp"), *Path("out").glob(".gm*")]
+
+
+def test_a_cell_of_a_benchmark_clears_what_a_killed_one_left(call: Call) -> None:
+    assert call("images benchmark")[0] == 0
+    (Path("out") / "table.csv").unlink()
+    left = [temporary_path(Path("out") / name) for name in ("samples/flow_2_0.npz", "grids/flow_2_0.png")]
+    for file in left:
+        file.write_text("half")
+    assert call("images benchmark")[0] == 0
+    assert not any(file.exists() for file in left)

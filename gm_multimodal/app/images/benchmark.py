@@ -22,7 +22,7 @@ from gm_multimodal.app.schemas.images_benchmark import ImageBenchmarkConfig
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
 from gm_multimodal.app.training import held
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.files import own_folder, write_atomically
+from gm_multimodal.files import leftovers, own_folder, write_atomically
 from gm_multimodal.images.dataset import ImageSet, load_images, points_of
 from gm_multimodal.images.pictures import write_grid
 from gm_multimodal.images.product import Pixels
@@ -106,11 +106,12 @@ def _cell(
     stem = f"{name}_{calls}_{seed}"
     out = Path(config.out)
     with writing(out):
-        for folder in ("samples", "grids"):
-            own_folder(out / folder)
-        write_images(out / "samples" / f"{stem}.npz", images)
+        samples, grids = (own_folder(out / folder) for folder in ("samples", "grids"))
+        for file in (*leftovers(samples, rf"{stem}\.npz"), *leftovers(grids, rf"{stem}\.png")):
+            file.unlink()
+        write_images(samples / f"{stem}.npz", images)
         points = points_of(images, model.pixels.levels)
-        write_grid(out / "grids" / f"{stem}.png", points[:SHOWN], COLUMNS)
+        write_grid(grids / f"{stem}.png", points[:SHOWN], COLUMNS)
     return {**judge.row(points), **_named(*cell), "cpu_seconds": f"{seconds:.1f}"}
 
 
