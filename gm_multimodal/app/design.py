@@ -19,7 +19,8 @@ from gm_multimodal.app.design_table import best_of, mapping_rows, summary, table
 from gm_multimodal.app.design_task import input_digest, plan, read_task
 from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.foreign_code import recorded
-from gm_multimodal.app.run_folder import Row, RunFolder, design_id, writing
+from gm_multimodal.app.out_folder import only_run_in, writing
+from gm_multimodal.app.run_folder import Row, RunFolder, design_id
 from gm_multimodal.app.schemas.design import DesignConfig
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.product import Product
@@ -88,9 +89,24 @@ def run(config: DesignConfig) -> DesignReport:
     total = config.number * task.inputs
     _warn_of_length(config, checkpoint, [len(task.blueprint(index)) for index in range(total)])
     folder = RunFolder(Path(config.out), f".{config.format}", config.trajectories)
-    folder.open(_configuration(config, device, threads), _made_with(checkpoint, task))
+    with only_run_in(folder.path):
+        folder.open(_configuration(config, device, threads), _made_with(checkpoint, task))
+        return _complete(folder, total, config, task, checkpoint, product, device)
+
+
+def _complete(
+    folder: RunFolder,
+    total: int,
+    config: DesignConfig,
+    task: Task,
+    checkpoint: Checkpoint,
+    product: Product,
+    device: torch.device,
+) -> DesignReport:
+    """Make the designs that are missing in a folder that is open, and its tables."""
     rows = folder.done()
     missing = set(range(total)) - set(rows)
+    folder.refuse_foreign(sorted(missing))
     network = checkpoint.network.to(device).eval()
     try:
         # Closing ends the progress bar before anything else is printed.

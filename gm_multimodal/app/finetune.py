@@ -9,12 +9,12 @@ from gm_multimodal.app.schemas.finetune import FinetuneConfig
 from gm_multimodal.app.training import (
     build_module,
     describe,
-    keep_record,
     provenance_of,
     read_split,
     say,
     say_what_next,
     set_training_threads,
+    training_folder,
 )
 from gm_multimodal.errors import EmptyDataset
 from gm_multimodal.protein.dataset import Chains
@@ -47,9 +47,9 @@ def finetune(config: FinetuneConfig) -> Path:
     settings = (config.residues_per_batch, config.seed)
     data = ChainData(chains, validation, *settings, replay=replay, replay_share=config.replay_share)
     recipe = Recipe(parent.config, _provenance(config, parent, chains, replay))
-    out = keep_record(config, "patience", "checkpoint", "replay", checkpoint_digest=parent.digest)
-    _say_what_comes(config, chains, validation, replay)
-    released = fit(module, data, recipe, out, config.trainer, config.ema_decay, config.patience)
+    with training_folder(config, "patience", "checkpoint", "replay", checkpoint_digest=parent.digest) as out:
+        _say_what_comes(config, chains, validation, replay)
+        released = fit(module, data, recipe, out, config.trainer, config.ema_decay, config.patience)
     if is_first_process():
         _say_what_came(read_released(released).metadata["provenance"], module.global_step, config)
     say_what_next(released)

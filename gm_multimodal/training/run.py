@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import pickle
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from gm_multimodal.training.module import MatchingModule
 
 LAST = "last.ckpt"
 RELEASED = "model.safetensors"
+LOGS = "logs"
 
 
 # Processes share batches by our sampler; validation is counted in steps, and the first one is soon enough.
@@ -80,7 +82,7 @@ def fit(
         **_in_batches(trainer, has_validation=data.has_validation),
         **_SETTLED,
         callbacks=callbacks,
-        logger=CSVLogger(out, name="logs"),  # a folder per start: a resumed run must not delete the log before it
+        logger=CSVLogger(out, name=LOGS, version=_next_version(out / LOGS)),
         default_root_dir=out,
     )
     if best is not None and not last.is_file():
@@ -135,6 +137,15 @@ def _interruptible(run: lightning.Trainer, last: Path) -> Iterator[None]:
             raise
         kept = "the same command continues" if last.is_file() else "nothing was kept yet"
         raise KeyboardInterrupt(f"stopped after {run.global_step} steps in {last.parent}; {kept}.") from None
+
+
+def _next_version(logs: Path) -> int:
+    """Return the number of a folder of logs that is not there: a resumed run must not delete the log before it.
+
+    Lightning would count folders alone, and write through a link to one.
+    """
+    names = [file.name for file in logs.iterdir()] if logs.is_dir() else []
+    return 1 + max((int(match[1]) for name in names if (match := re.match(r"version_([0-9]+)", name))), default=-1)
 
 
 def is_first_process() -> bool:

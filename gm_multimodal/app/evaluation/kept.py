@@ -1,10 +1,11 @@
 """What was computed once stays computed: figures on disk by what they depend on, one line each, safe against a kill."""
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from gm_multimodal.files import append
 
 
 class Kept:
@@ -18,7 +19,7 @@ class Kept:
         self._path = path
         self._values: dict[str, Any] = {}
         self._ends_clean = True
-        if path.exists():
+        if path.is_file():
             content = path.read_bytes()
             self._ends_clean = content.endswith(b"\n") or not content
             for line in content.decode("utf-8", "replace").splitlines():
@@ -40,9 +41,6 @@ class Kept:
         """Keep values, in memory and on disk."""
         new = dict(items)
         lines = "".join(f"{json.dumps([key, value])}\n" for key, value in new.items())
-        with self._path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(lines if self._ends_clean else f"\n{lines}")
-            file.flush()
-            os.fsync(file.fileno())
+        append(self._path, (lines if self._ends_clean else f"\n{lines}").encode())
         self._ends_clean = True
         self._values |= new

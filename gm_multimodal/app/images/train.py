@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
-from gm_multimodal.app.training import keep_record, say, set_training_threads
+from gm_multimodal.app.training import say, set_training_threads, training_folder
 from gm_multimodal.images.dataset import ImageSet, load_images
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.training.build import build, build_network
@@ -38,8 +38,8 @@ def train(config: ImageTrainConfig) -> Path:
     described = {"shape": list(images.shape), "levels": images.levels, "bins": bins}
     recipe = Recipe({"network": network, "pixels": described}, _provenance(config, images))
     # The path of the data may change, the images may not: nothing else in the settings tells one set from another.
-    out = keep_record(config, images=images.digest())
-    released = fit(module, data, recipe, out, config.trainer, config.ema_decay)
+    with training_folder(config, images=images.digest()) as out:
+        released = fit(module, data, recipe, out, config.trainer, config.ema_decay)
     say(f"The checkpoint is {released}. To use it: gm-multimodal images sample checkpoint={released}")
     return released
 

@@ -4,12 +4,11 @@ A shard is named by what decides its content (the files with their sizes and tim
 it is there; it is written under another name and renamed when it is complete. Rejections stand beside it as CSV.
 """
 
+import codecs
 import csv
 import dataclasses
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -17,7 +16,7 @@ from typing import Any, Final, final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gm_multimodal.files import TEMPORARY_SUFFIX
+from gm_multimodal.files import replacing
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, Stretch
 from gm_multimodal.protein.preparation.sources import Source
 
@@ -75,13 +74,13 @@ class Shard:
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """Write what the files gave, in their order."""
-        with replacing(self.rejections) as path, path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+        with replacing(self.rejections) as file:
+            writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
             for outcome in outcomes:
                 writer.writerows(_cells(rejection) for rejection in outcome.rejected)
         rows = [_row(stretch) for outcome in outcomes for stretch in outcome.accepted]
         schema = pa.schema(_COLUMNS)
-        with replacing(self.path) as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        with replacing(self.path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 writer.write_table(pa.Table.from_pylist(rows[start : start + _ROWS_AT_ONCE], schema))
 
@@ -120,7 +119,7 @@ def merge(
     """
     columns = {name: kind for name, kind in _COLUMNS.items() if name != "positions" or with_positions}
     schema = pa.schema({**columns, **_ADDED}, metadata={_STATE: state})
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with replacing(path) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for number, shard in enumerate(shards):
             with pq.ParquetFile(shard.path) as file:
                 place = 0
@@ -146,6 +145,14 @@ def rows_of(path: Path, state: str) -> int | None:
         return file.metadata.num_rows if metadata.get(_STATE.encode()) == state.encode() else None
 
 
+def is_merged(path: Path) -> bool:
+    """Return whether a file is one that `merge` wrote, whatever from; a copy that another program saved is not."""
+    try:
+        return _STATE.encode() in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowException, OSError):
+        return False
+
+
 def row_key(shard: int, row: int) -> str:
     """Return what tells a row of the shards, whatever its name."""
     return f"{shard}:{row}"
@@ -153,23 +160,12 @@ def row_key(shard: int, row: int) -> str:
 
 def write_rejections(path: Path, shards: Iterable[Shard], further: Sequence[Rejection]) -> None:
     """Write one table of all rejections, those of the files in order and then the further ones."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with replacing(path) as file:
+        writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
         writer.writerow(REJECTION_COLUMNS)
         for shard in shards:
-            file.write(shard.rejections.read_text(encoding="utf-8"))
+            file.write(shard.rejections.read_bytes())
         writer.writerows(_cells(rejection) for rejection in further)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name to write to; it takes the place of `path` if all went well, and disappears otherwise."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _digest(sources: Sequence[Source], criteria: Criteria) -> str:
