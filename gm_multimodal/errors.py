@@ -28,5 +28,13 @@ class StructureError(UserInputError):
         self.reason = reason
 
 
+class TooLarge(UserInputError):
+    """A file beyond a limit of size; `reason` leaves out its name, and a reader adds that."""
+
+    def __init__(self, what: str, max_bytes: int) -> None:
+        self.reason = f"{what} {max_bytes / 1e6:g} MB"
+        super().__init__(self.reason)
+
+
 class IncompatibleProcess(TypeError):
     """A process that does not fit its path or its superposition partners, found before any step is taken."""
