@@ -1,6 +1,7 @@
 """Files of others read with distrust: how large they are decides before they take memory, whatever they say of it."""
 
 import gzip
+import io
 import os
 from pathlib import Path
 from typing import IO, Final
@@ -12,6 +13,9 @@ MAX_BYTES: Final = 128_000_000
 
 MAX_DATASET_BYTES: Final = 1_000_000_000
 """The same of a dataset."""
+
+DATASET_SHARE: Final = 8
+"""How many times as large as one structure a dataset may be where both are read."""
 
 _CHUNK: Final = 1 << 20
 _GZIP: Final = b"\x1f\x8b"
@@ -33,7 +37,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     return bytes(content)
 
 
-def open_unpacked(path: Path, max_bytes: int) -> IO[bytes]:
+def open_unpacked(path: Path, max_bytes: int) -> io.BufferedIOBase:
     """Open a file to read it by `read_at_most`, unpacked if its content is gzipped.
 
     Raises:
@@ -45,7 +49,7 @@ def open_unpacked(path: Path, max_bytes: int) -> IO[bytes]:
     return gzip.open(path, "rb") if is_gzipped else path.open("rb")
 
 
-def read_at_most(file: IO[bytes], size: int) -> bytearray:
+def read_at_most(file: IO[bytes] | io.BufferedIOBase, size: int) -> bytearray:
     """Return the next bytes of a file, so many if it has them; what it does not have takes no memory."""
     content = bytearray()
     while len(content) < size and (part := file.read(min(_CHUNK, size - len(content)))):

@@ -38,7 +38,7 @@ PLACES = {
     "omegaconf": ("app/", "training/"),
     "lightning": ("training/",),
     "pandas": ("training/", "protein/dataset.py", "app/api.py"),
-    "pyarrow": ("training/", "protein/dataset.py", "protein/preparation/"),
+    "pyarrow": ("training/", "protein/dataset.py", "protein/parquet.py", "protein/preparation/"),
     "biotite": ("protein/", "app/api.py"),
     "matplotlib": ("app/",),
     "PIL": ("images/",),

@@ -133,7 +133,7 @@ def _configuration(config: DesignConfig, device: torch.device, threads: int) -> 
     resolved = dataclasses.asdict(
         dataclasses.replace(config, num_designs=config.number, device=device.type, threads=threads)
     )
-    for key in ("out", "validate", "keep_best"):
+    for key in ("out", "validate", "keep_best", "max_megabytes"):
         del resolved[key]
     return resolved
 

@@ -18,9 +18,11 @@ from gm_multimodal.app.evaluation.judging import judged
 from gm_multimodal.app.evaluation.kept import Kept
 from gm_multimodal.app.evaluation.progress import progress_bar
 from gm_multimodal.app.evaluation.tables import Table, write_json, write_rejected
+from gm_multimodal.app.records import read_record
 from gm_multimodal.app.report.page import write_report
 from gm_multimodal.app.report.results import Results
 from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.evaluate import EvaluateConfig
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
@@ -63,9 +65,10 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
             is absent.
         KeyboardInterrupt: After Ctrl-C, saying how to continue.
     """
+    limit = config.max_megabytes * MEGABYTE
     files = structure_files("designs", config.designs)
     compare_with = (
-        None if config.reference is None else reference.read_reference(config.reference, config.reference_split)
+        None if config.reference is None else reference.read_reference(config.reference, config.reference_split, limit)
     )
     asked = judges_of(
         protein_mpnn=config.protein_mpnn,
@@ -80,7 +83,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
     out = Path(config.out)
     with writing(out):
         _open(out, config)
-        structures, rejected = read_structures(files)
+        structures, rejected = read_structures(files, limit)
         write_rejected(out / "rejected.csv", rejected)
         if not structures:
             raise UserInputError(
@@ -113,8 +116,8 @@ def _open(out: Path, config: EvaluateConfig) -> None:
     out.mkdir(parents=True, exist_ok=True)
     record = out / RECORD
     if record.exists():
-        old = yaml.safe_load(record.read_text(encoding="utf-8"))
-        refuse_differences(out, {"designs": (old or {}).get("designs")}, {"designs": config.designs})
+        old = read_record(record, "made_with", "evaluation")
+        refuse_differences(out, {"designs": old.get("designs")}, {"designs": config.designs})
     elif foreign := [name for name in _OUTPUTS if (out / name).exists()]:
         raise UserInputError(f"{out} holds {foreign[0]} but no evaluation of ours: give another out=FOLDER.")
     content = {**dataclasses.asdict(config), "made_with": {"gm_multimodal": __version__}}

@@ -11,6 +11,7 @@ from torch import nn
 from gm_multimodal.app import records
 from gm_multimodal.app.devices import set_threads
 from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.training import RunConfig, TrainingConfig
 from gm_multimodal.product import Factor
 from gm_multimodal.protein.dataset import Chains, read_chains
@@ -18,7 +19,14 @@ from gm_multimodal.training.build import build
 from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.run import is_first_process
 
-_MAY_DIFFER = ("trainer", "optimisation", "auxiliary", "threads", "data")  # how long and how to train, not what
+_MAY_DIFFER = (
+    "trainer",
+    "optimisation",
+    "auxiliary",
+    "threads",
+    "data",
+    "max_megabytes",
+)  # how long and how to train, not what
 
 
 def set_training_threads(threads: int | str) -> None:
@@ -42,6 +50,7 @@ def read_split(config: TrainingConfig, split: str, data: str | None = None) -> C
         max_gyration_ratio=config.max_gyration_ratio,
         max_coil=config.max_coil,
         redesigned=config.sequences == "redesigned" and data is None,
+        max_bytes=config.max_megabytes * MEGABYTE,
     )
 
 

@@ -13,9 +13,10 @@ from safetensors.torch import save
 from torch import nn
 
 from gm_multimodal import __version__
-from gm_multimodal.errors import CheckpointError
+from gm_multimodal.errors import CheckpointError, TooLarge
 from gm_multimodal.files import write_atomically
 from gm_multimodal.product import Factor
+from gm_multimodal.reading import check_weights
 from gm_multimodal.training.build import build_network, build_product
 
 SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints"
@@ -171,9 +172,14 @@ def _in_order(data: bytes) -> bytes:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.Tensor]]:
     """Return configuration, metadata and weights of a file."""
     try:
+        check_weights(path)
         with safe_open(path, framework="pt") as file:
             raw = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}
+    except TooLarge as error:
+        raise CheckpointError(
+            f"checkpoint {path} cannot be read (it {error.reason}, more than any of ours). Give another {SUFFIX} file."
+        ) from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"checkpoint {path} cannot be read ({error}). It is truncated or not a {SUFFIX} file: copy it again."
@@ -181,7 +187,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.T
     try:
         config, provenance = json.loads(raw["config"]), json.loads(raw["provenance"])
         _ = config["network"]["_target_"], provenance.items()
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_ours(path) from error
     return config, {"version": raw.get("version", "unknown"), "provenance": provenance}, weights
 

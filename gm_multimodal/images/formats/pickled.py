@@ -176,7 +176,7 @@ def _value(item: Any) -> Any:
 def _key(item: Any) -> str | bytes:
     if type(item) not in (str, bytes):
         raise Unreadable(f"it has a key of kind {type(item).__name__.strip('_')}; keys are texts")
-    return item  # type: ignore[no-any-return]
+    return item
 
 
 def _called(name: str, arguments: tuple[Any, ...]) -> Any:
