@@ -21,7 +21,7 @@ class EmptyDataset(DatasetError):
 
 
 class StructureError(UserInputError):
-    """A structure file that is missing, malformed, too large or without protein; `reason` leaves out name and advice."""
+    """A structure file that is missing, malformed, too large or without protein; `reason` leaves out its name."""
 
     def __init__(self, path: object, reason: str, advice: str = "") -> None:
         super().__init__(f"structure file {path} {reason}{advice and f': {advice}'}")

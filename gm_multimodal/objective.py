@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import IncompatibleProcess
 from gm_multimodal.network import Context, Network
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction
@@ -97,11 +98,19 @@ def predict(
     context: Context,
     previous: State | None,
 ) -> dict[str, Prediction]:
-    """Call the network once and read its output for every factor."""
+    """Call the network once and read its output for every factor.
+
+    Raises:
+        IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
+    """
     output = network(state, times, context, previous)
     for name, factor in product.items():
-        got, wanted = output[name].shape[times[name].ndim :], factor.parameterization.output_shape
-        assert got == wanted, f"{name}: the network emits {tuple(got)}, {factor.parameterization} reads {wanted}"
+        wanted = (*times[name].shape, *factor.parameterization.output_shape)
+        got = tuple(output[name].shape) if name in output else "nothing"
+        if got != wanted:
+            raise IncompatibleProcess(
+                f"{type(network).__name__} emits {got} for {name}, but {factor.parameterization} reads {wanted}."
+            )
     return {name: factor.parameterization(output[name], state[name], times[name]) for name, factor in product.items()}
 
 

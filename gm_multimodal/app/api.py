@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from gm_multimodal.app.commands import COMMANDS
 from gm_multimodal.app.config import checked
+from gm_multimodal.app.foreign_code import check_typed
 from gm_multimodal.app.options import config_directory, read_command
 from gm_multimodal.app.overrides import check_names, quote
 from gm_multimodal.app.schemas.checks import literal_keys
@@ -69,7 +70,9 @@ def configuration(options: dict[str, Any]) -> DesignConfig:
         overrides.append(f"{key}={text}")
     check_names(overrides, offered, COMMANDS["design"].settled)
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        return checked(compose("design", overrides=overrides), DesignConfig, offered)
+        config = checked(compose("design", overrides=overrides), DesignConfig, offered)
+    check_typed(config, overrides)
+    return config
 
 
 def _collect(folder: Path, files: list[str]) -> "tuple[tuple[struc.AtomArray, ...], pd.DataFrame]":

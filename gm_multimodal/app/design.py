@@ -18,6 +18,7 @@ from gm_multimodal import __version__
 from gm_multimodal.app.design_table import best_of, mapping_rows, summary, table_row
 from gm_multimodal.app.design_task import input_digest, plan, read_task
 from gm_multimodal.app.devices import resolve_device, set_threads
+from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.run_folder import Row, RunFolder, design_id, writing
 from gm_multimodal.app.schemas.design import DesignConfig
 from gm_multimodal.errors import UserInputError
@@ -81,7 +82,7 @@ def run(config: DesignConfig) -> DesignReport:
         KeyboardInterrupt: After Ctrl-C, saying how to continue.
     """
     device, threads = resolve_device(config.device), set_threads(config.threads)
-    checkpoint = load_checkpoint(resolve(config.checkpoint), processes=config.process)
+    checkpoint = load_checkpoint(resolve(config.checkpoint), processes=config.process, allow_code=config.allow_code)
     product = _product(config, checkpoint)
     task = read_task(config)
     total = config.number * task.inputs
@@ -130,9 +131,7 @@ def _write_tables(folder: RunFolder, rows: Mapping[int, Row], task: Task) -> Non
 
 def _configuration(config: DesignConfig, device: torch.device, threads: int) -> dict[str, Any]:
     """Return what decides the bytes of the files; the place of the folder does not."""
-    resolved = dataclasses.asdict(
-        dataclasses.replace(config, num_designs=config.number, device=device.type, threads=threads)
-    )
+    resolved = recorded(dataclasses.replace(config, num_designs=config.number, device=device.type, threads=threads))
     for key in ("out", "validate", "keep_best", "max_megabytes"):
         del resolved[key]
     return resolved

@@ -54,7 +54,7 @@ def _look_at_device(config: DoctorConfig) -> None:
 def _look_at_checkpoint(config: DoctorConfig) -> None:
     path = resolve(config.checkpoint)
     _line("checkpoint", f"{path} (checkpoint={config.checkpoint})")
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, allow_code=config.allow_code)
     parameters = sum(parameter.numel() for parameter in checkpoint.network.parameters())
     shortest, longest = checkpoint.length_range
     _line("  loads", f"digest {checkpoint.digest}, {parameters:,} parameters, trained on {shortest}-{longest} residues")

@@ -18,6 +18,7 @@ from gm_multimodal.app.evaluation.judging import judged
 from gm_multimodal.app.evaluation.kept import Kept
 from gm_multimodal.app.evaluation.progress import progress_bar
 from gm_multimodal.app.evaluation.tables import Table, write_json, write_rejected
+from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.records import read_record
 from gm_multimodal.app.report.page import write_report
 from gm_multimodal.app.report.results import Results
@@ -79,6 +80,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
         seed=config.seed,
         device=config.device,
         threads=config.threads,
+        allow_code=config.allow_code,
     )
     out = Path(config.out)
     with writing(out):
@@ -120,7 +122,7 @@ def _open(out: Path, config: EvaluateConfig) -> None:
         refuse_differences(out, {"designs": old.get("designs")}, {"designs": config.designs})
     elif foreign := [name for name in _OUTPUTS if (out / name).exists()]:
         raise UserInputError(f"{out} holds {foreign[0]} but no evaluation of ours: give another out=FOLDER.")
-    content = {**dataclasses.asdict(config), "made_with": {"gm_multimodal": __version__}}
+    content = {**recorded(config), "made_with": {"gm_multimodal": __version__}}
     write_atomically(record, _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 

@@ -19,7 +19,7 @@ from gm_multimodal.app.training import (
 from gm_multimodal.errors import EmptyDataset
 from gm_multimodal.protein.dataset import Chains
 from gm_multimodal.training.callbacks import Recipe
-from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
+from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, read_released, resolve
 from gm_multimodal.training.data import ChainData
 from gm_multimodal.training.finetune import make_trainable
 from gm_multimodal.training.module import HELD_OUT_LOSS
@@ -38,7 +38,7 @@ def finetune(config: FinetuneConfig) -> Path:
         DatasetError: A dataset cannot be read, or no chain passes its filters.
     """
     set_training_threads(config.threads)
-    parent = load_checkpoint(resolve(config.checkpoint))
+    parent = load_checkpoint(resolve(config.checkpoint), allow_code=config.allow_code)
     chains, validation = read_split(config, "train"), _read_validation(config)
     replay = read_split(config, "train", config.replay) if config.replay else None
     make_trainable(parent.network, config.trainable)
@@ -51,7 +51,7 @@ def finetune(config: FinetuneConfig) -> Path:
     _say_what_comes(config, chains, validation, replay)
     released = fit(module, data, recipe, out, config.trainer, config.ema_decay, config.patience)
     if is_first_process():
-        _say_what_came(load_checkpoint(released).metadata["provenance"], module.global_step, config)
+        _say_what_came(read_released(released).metadata["provenance"], module.global_step, config)
     say_what_next(released)
     return released
 

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gm_multimodal.app.commands import Entry
 from gm_multimodal.app.config import checked
 from gm_multimodal.app.failures import report_failure
+from gm_multimodal.app.foreign_code import check_typed
 from gm_multimodal.app.options import Command, config_directory, config_name, read_command
 from gm_multimodal.app.overrides import check_names, quote, quote_literals, split_arguments, unknown_name
 from gm_multimodal.app.schemas.checks import literal_keys
@@ -57,6 +58,7 @@ def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
         sys.argv = typed
         try:
             config = _job_config(checked(composed, schema, offered))
+            check_typed(config, overrides)
             load(entry.function)(config)
         except Exception as error:
             if os.getpid() != launcher:

@@ -32,7 +32,10 @@ def train(config: TrainConfig) -> Path:
     set_training_threads(config.threads)
     chains, validation = read_split(config, "train"), read_split(config, "validation")
     torch.manual_seed(config.seed)
-    module = build_module(config, build_network(config.network), build_product(config.product))
+    # What they name was typed, or stands in our own files: `check_typed` saw to that.
+    network = build_network(config.network, allow_code=True)
+    product = build_product(config.product, allow_code=True)
+    module = build_module(config, network, product)
     data = ChainData(chains, validation, config.residues_per_batch, config.seed)
     recipe = Recipe({"network": config.network, "product": config.product}, provenance_of(config, chains))
     released = fit(module, data, recipe, keep_record(config), config.trainer, config.ema_decay)

@@ -10,6 +10,7 @@ from torch import nn
 
 from gm_multimodal.app import records
 from gm_multimodal.app.devices import set_threads
+from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.training import RunConfig, TrainingConfig
@@ -56,12 +57,13 @@ def read_split(config: TrainingConfig, split: str, data: str | None = None) -> C
 
 def build_module(config: TrainingConfig, network: nn.Module, product: Mapping[str, Factor]) -> DesignModule:
     """Return the network under its loss."""
+    # What they name was typed, or stands in our own files: `check_typed` saw to that.
     return DesignModule(
         network=network,
         product=product,
-        curriculum=build(config.curriculum),
-        auxiliary=build(config.auxiliary),
-        optimisation=build(config.optimisation),
+        curriculum=build(config.curriculum, allow_code=True),
+        auxiliary=build(config.auxiliary, allow_code=True),
+        optimisation=build(config.optimisation, allow_code=True),
         self_conditioning=config.self_conditioning,
         seed=config.seed,
     )
@@ -78,7 +80,7 @@ def keep_record(config: RunConfig, *may_differ: str, **more: str) -> Path:
         may_differ: keys that a continued run may change, beside those of the length and manner of training.
         more: what else a continued run must have in common with this one.
     """
-    out, record = Path(config.out), dataclasses.asdict(config) | more
+    out, record = Path(config.out), recorded(config) | more
     del record["out"]
     with writing(out):
         records.keep_record(out, record, key="trainer", kind="training", may_differ=(*_MAY_DIFFER, *may_differ))

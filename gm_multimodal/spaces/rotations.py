@@ -23,7 +23,7 @@ class Rotations:
 
     def prior(self, batch: tuple[int, ...], noise: Noise) -> Tensor:
         """Draw x_0 from Haar measure, [*B, 3, 3]: a normalised Gaussian quaternion is uniform on S^3."""
-        return quaternion_to_matrix(noise.normal((*batch, 4)))
+        return nearly_orthogonal(quaternion_to_matrix(noise.normal((*batch, 4))))
 
     def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
         """Tell which matrices are orthogonal with determinant one, bool [*B]."""
@@ -31,8 +31,11 @@ class Rotations:
         return (defect <= tolerance) & (torch.linalg.det(x) > 0)
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
-        """Turn x by the rotation vector v in its own frame, [*B, 3, 3]: x times the exponential of [v]_x."""
-        return x @ rotation_exp(v)
+        """Turn x by the rotation vector v in its own frame, [*B, 3, 3]: x times the exponential of [v]_x.
+
+        What rounding takes from orthogonality is given back at once, so that it does not add up over many steps.
+        """
+        return nearly_orthogonal(x @ rotation_exp(v))
 
     def log(self, x: Tensor, y: Tensor) -> Tensor:
         """Return v with |v| <= pi and x exp([v]_x) = y, [*B, 3] (rad)."""
@@ -66,6 +69,15 @@ def quaternion_to_matrix(q: Tensor) -> Tensor:
     second = [x * y + w * z, 1 - x * x - z * z, y * z - w * x]
     third = [x * z - w * y, y * z + w * x, 1 - x * x - y * y]
     return torch.stack(first + second + third, -1).unflatten(-1, (3, 3))
+
+
+def nearly_orthogonal(r: Tensor) -> Tensor:
+    """Return r - r (r^T r - I) / 2, one Newton step towards the nearest rotation, [*B, 3, 3] -> [*B, 3, 3].
+
+    A defect r^T r - I of size e becomes one of size 3/4 e^2 (Higham, Functions of Matrices, section 8.3): of rounding
+    errors nothing but the rounding of the step itself is left.
+    """
+    return r - 0.5 * (r @ (r.mT @ r - torch.eye(3, dtype=r.dtype, device=r.device)))
 
 
 # Row k holds the entries of the generator [e_k]_x.

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -13,10 +14,14 @@ from safetensors.torch import save
 from torch import nn
 
 from gm_multimodal import __version__
-from gm_multimodal.errors import CheckpointError, TooLarge
+from gm_multimodal.errors import CheckpointError, IncompatibleProcess, TooLarge, UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.product import Factor
 from gm_multimodal.reading import check_weights
+from gm_multimodal.spaces.base import StateSpace
+from gm_multimodal.spaces.categorical import MaskedCategorical
+from gm_multimodal.spaces.euclidean import Euclidean
+from gm_multimodal.spaces.rotations import Rotations
 from gm_multimodal.training.build import build_network, build_product
 
 SHIPPED = Path(__file__).resolve().parents[1] / "checkpoints"
@@ -69,25 +74,75 @@ def resolve(name_or_path: str) -> Path:
     )
 
 
-def load_checkpoint(path: Path, processes: Mapping[str, Any] | None = None) -> Checkpoint:
-    """Load a released checkpoint.
+def load_checkpoint(path: Path, processes: Mapping[str, Any] | None = None, *, allow_code: bool = False) -> Checkpoint:
+    """Load a released checkpoint: nothing in the file decides what code runs.
 
     Args:
         path: the file.
-        processes: processes per factor in place of those it was saved with.
+        processes: processes per factor in place of those it was saved with; the caller answers for what they name.
+        allow_code: whether the file may name classes outside this package, which are then imported and called.
 
     Raises:
-        CheckpointError: if the file is truncated, is not one of ours, or its weights do not fit its configuration.
+        CheckpointError: the file is truncated, is not a checkpoint of a protein model, names what is not known here, or
+            its weights do not fit its configuration.
     """
     released = read_released(path)
     config, metadata = released.config, released.metadata
     try:
-        factors, (shortest, longest) = config["product"].items(), metadata["provenance"]["length_range"]
-    except (KeyError, AttributeError) as error:
+        factors, (shortest, longest) = config["product"], metadata["provenance"]["length_range"]
+        if not 1 <= shortest <= longest <= _LONGEST or len(factors.items()) > len(_SPACES):
+            raise ValueError("no protein model has such lengths or factors")
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise _not_ours(path) from error
-    network = released.network()
-    product = build_product(dict(factors), processes)
+    network = released.network(allow_code=allow_code)
+    with _naming(released):
+        product = _protein_product(build_product(factors, allow_code=allow_code))
+    if processes:
+        product = build_product(factors, processes, allow_code=allow_code, allow_code_of_processes=True)
     return Checkpoint(network, product, config, metadata, released.digest, (shortest, longest))
+
+
+_LONGEST = 1_000_000  # residues of a chain, more than any
+_SPACES: Mapping[str, StateSpace] = {
+    "translations": Euclidean(3),
+    "rotations": Rotations(),
+    "sequence": MaskedCategorical(20),
+}
+
+
+def _protein_product(product: dict[str, Factor]) -> dict[str, Factor]:
+    """Return the product if it is that of a protein: its factors, in spaces that residues live in.
+
+    Raises:
+        UserInputError: naming what does not belong there.
+    """
+    spaces = {name: factor.process.path.space for name, factor in product.items()}
+    if list(spaces) != list(_SPACES) or not all(map(_is_same, spaces.values(), _SPACES.values())):
+        raise UserInputError(f"its factors are {_listed(spaces)}, not those of a protein, {_listed(_SPACES)}.")
+    return product
+
+
+def _is_same(space: StateSpace, wanted: StateSpace) -> bool:
+    """Return whether two spaces have the same points; their units may differ."""
+    if isinstance(space, Euclidean) and isinstance(wanted, Euclidean):
+        return space.dim == wanted.dim
+    return space == wanted
+
+
+def _listed(spaces: Mapping[str, StateSpace]) -> str:
+    return ", ".join(f"{name} in {space}" for name, space in spaces.items()) or "none"
+
+
+@contextmanager
+def _naming(released: "Released") -> Iterator[None]:
+    """Turn what is wrong with the configuration of a checkpoint into an error that names the file."""
+    try:
+        yield
+    except (UserInputError, IncompatibleProcess) as error:
+        raise CheckpointError(
+            f"checkpoint {released.path}: {error} It was written by version {released.metadata['version']}; "
+            f"this is {__version__}."
+        ) from error
 
 
 @final
@@ -109,22 +164,37 @@ class Released:
     weights: Mapping[str, torch.Tensor]
     digest: str
 
-    def network(self) -> nn.Module:
+    def network(self, *, allow_code: bool = False) -> nn.Module:
         """Return the network in evaluation mode, single precision, on the CPU.
 
+        Its shapes are compared with those of the file before any memory is taken for it.
+
+        Args:
+            allow_code: whether the file may name a network outside this package, which is then imported and called.
+
         Raises:
-            CheckpointError: the weights do not fit the configuration.
+            CheckpointError: the network cannot be built, or the weights do not fit it.
         """
-        network = build_network(self.config["network"])
-        try:
-            network.load_state_dict({name: tensor.float() for name, tensor in self.weights.items()})
-        except RuntimeError as error:
-            first = str(error).splitlines()[1:2] or [str(error)]
-            raise CheckpointError(
-                f"checkpoint {self.path}: its weights do not fit its configuration ({first[0].strip()}). "
-                f"It was written by version {self.metadata.get('version')}; this is {__version__}."
-            ) from error
+        with _naming(self):
+            with torch.device("meta"):
+                wanted = build_network(self.config["network"], allow_code=allow_code).state_dict()
+            self._compare(wanted)
+            network = build_network(self.config["network"], allow_code=allow_code)
+        network.load_state_dict({name: tensor.float() for name, tensor in self.weights.items()})
         return network.eval().requires_grad_(False)
+
+    def _compare(self, wanted: Mapping[str, torch.Tensor]) -> None:
+        """Refuse weights that are missing, too many, of another shape, or no finite numbers."""
+        for name in sorted({*wanted, *self.weights}):
+            if name not in self.weights:
+                raise UserInputError(f"its weights do not fit its configuration: {name} is missing.")
+            if name not in wanted:
+                raise UserInputError(f"its weights do not fit its configuration: {name!a} has no place in it.")
+            here, there = tuple(self.weights[name].shape), tuple(wanted[name].shape)
+            if here != there:
+                raise UserInputError(f"its weights do not fit its configuration: {name} is {here}, not {there}.")
+            if not self.weights[name].is_floating_point() or not self.weights[name].float().isfinite().all():
+                raise UserInputError(f"its weights {name} are not all finite numbers: copy the file again.")
 
 
 def read_released(path: Path) -> Released:
@@ -187,9 +257,19 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.T
     try:
         config, provenance = json.loads(raw["config"]), json.loads(raw["provenance"])
         _ = config["network"]["_target_"], provenance.items()
+        for content in (config, provenance):
+            _check_depth(content)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_ours(path) from error
     return config, {"version": raw.get("version", "unknown"), "provenance": provenance}, weights
+
+
+def _check_depth(content: Any, left: int = 32) -> None:
+    """Refuse what is nested more deeply than any configuration, with ValueError."""
+    if left == 0:
+        raise ValueError("nested too deeply")
+    for item in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        _check_depth(item, left - 1)
 
 
 def _not_ours(path: Path) -> CheckpointError:

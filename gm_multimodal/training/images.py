@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from gm_multimodal.errors import CheckpointError
+from gm_multimodal.errors import CheckpointError, UserInputError
 from gm_multimodal.images.dataset import ImageSet, points_of
 from gm_multimodal.images.heads import PixelPrediction
 from gm_multimodal.images.product import EveryTime, ImageBatch, Pixels, at_time, no_auxiliary, sites_of
 from gm_multimodal.images.unet import PIXELS
 from gm_multimodal.protein.batch import Share
+from gm_multimodal.training.build import build
+from gm_multimodal.training.catalogue import PACKAGE, TARGET
 from gm_multimodal.training.checkpoints import read_released
 from gm_multimodal.training.data import BatchData, Epochs, ResumableLoader
 from gm_multimodal.training.module import HELD_OUT_LOSS, VALIDATION_TIMES, Batch, MatchingModule, Optimisation
@@ -150,8 +152,12 @@ class ImageModel:
     digest: str
 
 
-def load_image_model(path: Path) -> ImageModel:
-    """Load a checkpoint that a training on images released.
+def load_image_model(path: Path, *, allow_code: bool = False) -> ImageModel:
+    """Load a checkpoint that a training on images released: nothing in the file decides what code runs.
+
+    Args:
+        path: the file.
+        allow_code: whether the file may name a network outside this package, which is then imported and called.
 
     Raises:
         CheckpointError: the file does not exist, is truncated, or is none of ours or no model of images.
@@ -160,9 +166,9 @@ def load_image_model(path: Path) -> ImageModel:
         raise CheckpointError(f"checkpoint={path} is not a file: give one that `gm-multimodal images train` wrote.")
     released = read_released(path)
     try:
-        pixels = Pixels(**released.config["pixels"])
-    except (KeyError, TypeError) as error:
+        pixels = build({**released.config["pixels"], TARGET: f"{PACKAGE}images.product.Pixels"})
+    except (KeyError, TypeError, UserInputError) as error:
         raise CheckpointError(
-            f"checkpoint {path} is no model of images: give one that `gm-multimodal images train` wrote."
+            f"checkpoint {path} is not a model of images: give one that `gm-multimodal images train` wrote."
         ) from error
-    return ImageModel(released.network(), pixels, released.metadata, released.digest)
+    return ImageModel(released.network(allow_code=allow_code), pixels, released.metadata, released.digest)

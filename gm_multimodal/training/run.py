@@ -85,8 +85,41 @@ def fit(
     if best is not None and not last.is_file():
         best.before = dict(run.validate(module, data, verbose=False)[0])
     with _interruptible(run, last):
-        run.fit(module, data, ckpt_path=last if last.is_file() else None)
+        if last.is_file():
+            _continue(run, module, data, last)
+        else:
+            run.fit(module, data)
     return released
+
+
+def _continue(run: lightning.Trainer, module: MatchingModule, data: BatchData, last: Path) -> None:
+    """Train from the state in a file, which is data: tensors and plain values, and nothing that runs.
+
+    Raises:
+        UserInputError: the state cannot be read, or is not of this training.
+    """
+    started = _Started()
+    run.callbacks.append(started)  # type: ignore[attr-defined]
+    try:
+        run.fit(module, data, ckpt_path=last, weights_only=True)
+    except Exception as error:
+        if started.is_set or isinstance(error, UserInputError):
+            raise
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserInputError(
+            f"{last} cannot be taken up ({said}): it is damaged, or was not written by this training. "
+            "Move it away to train from the beginning."
+        ) from error
+
+
+class _Started(Callback):
+    """Whether the trainer came past the state that it was given."""
+
+    is_set = False
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Note it."""
+        self.is_set = True
 
 
 @contextmanager

@@ -92,6 +92,8 @@ def sampler(monkeypatch, tiny_checkpoint) -> FakeSampler:
     monkeypatch.setattr(
         command,
         "load_checkpoint",
-        lambda path, processes: Checkpoint(torch.nn.Identity(), product, {}, {}, digests.get(path, "2" * 16), (20, 40)),
+        lambda path, processes, allow_code: Checkpoint(
+            torch.nn.Identity(), product, {}, {}, digests.get(path, "2" * 16), (20, 40)
+        ),
     )
     return fake

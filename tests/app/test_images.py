@@ -253,7 +253,7 @@ def test_a_mistake_is_told_in_one_line(run, arguments, message):
 def test_a_protein_checkpoint_draws_no_images(run, tiny_checkpoint):
     code, _, err = run("images", "sample", f"checkpoint={tiny_checkpoint}")
     assert code == 2
-    assert "is no model of images" in err
+    assert "is not a model of images" in err
 
 
 def test_a_model_of_images_designs_no_proteins(run, trained):

@@ -82,6 +82,16 @@ def test_geodesics_have_constant_speed(space):
     torch.testing.assert_close(rest.norm(dim=-1), 0.7 * v.norm(dim=-1), atol=1e-12, rtol=0)
 
 
+def test_a_thousand_steps_leave_rotations_orthogonal():
+    """In single precision: 64 walks of steps between 0 and pi; without correction they end 2e-5 off."""
+    draws = noise(9, torch.float32)
+    x = SO3.prior((64,), draws)
+    for _ in range(1000):
+        x = SO3.exp(x, draws.normal((64, 3)))
+    defect = (x.double() @ x.double().mT - torch.eye(3, dtype=torch.float64)).abs().max()
+    assert defect < 1e-6
+
+
 @MANIFOLDS
 def test_a_point_is_at_no_distance_from_itself(space):
     x = space.prior((200,), noise(8))

@@ -1,5 +1,9 @@
 """Objects from configuration: our own classes and nothing else, with errors that name the node."""
 
+import inspect
+import pkgutil
+from importlib import import_module
+
 import pytest
 import torch
 
@@ -8,6 +12,7 @@ from gm_multimodal.processes.ctmc import MaskingCTMC
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.schedules import Linear
 from gm_multimodal.training.build import build, build_network, build_product
+from gm_multimodal.training.catalogue import CATALOGUE
 
 CTMC = "gm_multimodal.processes.ctmc.MaskingCTMC"
 
@@ -47,21 +52,138 @@ def test_a_process_that_does_not_fit_its_prediction_is_refused(config):
         build_product(config["product"], {"translations": {"_target_": "gm_multimodal.processes.jump.Jump"}})
 
 
+WIDE = {"_target_": "gm_multimodal.networks.residue_trunk.ResidueTrunk"}
+
+
 @pytest.mark.parametrize(
-    "node",
+    ("node", "message"),
     [
-        {"_target_": "os.system", "command": "true"},
-        {"_target_": "gm_multimodal_elsewhere.Thing"},
-        {"_target_": CTMC, "path": {"_target_": "builtins.eval"}},
-        {"_target_": CTMC, "path": [{"inner": {"_target_": "subprocess.run"}}]},
+        # Names of others, and names that only begin like ours.
+        ({"_target_": "os.system", "command": "true"}, "os.system is not a class of gm_multimodal"),
+        ({"_target_": "gm_multimodal_elsewhere.Thing"}, "not a class of gm_multimodal"),
+        # Names that walk through our modules into others.
+        ({"_target_": "gm_multimodal.files.os.system", "command": "true"}, "is not a class that gm_multimodal"),
+        ({"_target_": "gm_multimodal.protein.judges.fold_command.subprocess.run"}, "is not a class that gm_multimodal"),
+        (
+            {"_target_": "gm_multimodal.protein.judges.protein_mpnn.torch.load", "f": "x", "weights_only": False},
+            "is not a class that gm_multimodal",
+        ),
+        # Our own callables that write or run.
+        ({"_target_": "gm_multimodal.files.write_atomically", "path": "x", "content": "y"}, "is not a class that"),
+        ({"_target_": "gm_multimodal.protein.judges.fold_command.FoldCommand._run"}, "is not a class that"),
+        ({"_target_": "gm_multimodal.training.build.build", "config": {}}, "is not a class that"),
+        # Nested nodes: nothing of the tree is built.
+        ({"_target_": CTMC, "path": {"_target_": "builtins.eval"}}, "builtins.eval is not a class of gm_multimodal"),
+        ({"_target_": CTMC, "path": [{"inner": {"_target_": "subprocess.run"}}]}, r"CTMC.path is \[.* not a node"),
+        ({"_target_": CTMC, "order": {"_target_": "os.system", "command": "true"}}, "order is .*not one of random"),
+        # What Hydra and OmegaConf would act on.
+        ({"_target_": CTMC, "_args_": ["x"]}, "no argument _args_"),
+        ({**WIDE, "_partial_": True}, "no argument _partial_"),
+        ({**WIDE, "_convert_": "all"}, "no argument _convert_"),
+        ({**WIDE, "width": "${oc.env:HOME}"}, "width is .*oc.env.*not a whole number"),
+        ({**WIDE, "width": "${oc.create:{_target_: os.system}}"}, "width is .* not a whole number"),
+        ({**WIDE, "width": "${oc.decode:'{_target_: os.system}'}"}, "width is .* not a whole number"),
+        # Types, sizes.
+        ({**WIDE, "width": 192.5}, "width is 192.5, not a whole number"),
+        ({**WIDE, "width": True}, "width is True, not a whole number"),
+        ({**WIDE, "width": [192]}, r"width is \[192\], not a whole number"),
+        ({**WIDE, "width": None}, "width is None, not a whole number"),
+        ({**WIDE, "width": 4000}, "width is 4000: it must lie between 1 and 2048"),
+        ({**WIDE, "layers": 600}, "layers is 600: it must lie between 1 and 128"),
+        ({**WIDE, "layers": 10**30}, "layers is 1000.* not a whole number"),
+        ({"_target_": "gm_multimodal.schedules.Exponential", "rate": float("nan")}, "rate is nan, not a number"),
+        ({"_target_": "gm_multimodal.schedules.Exponential", "rate": 10**400}, "rate is 1000.* not a number"),
+        ({"_target_": CTMC, "background": [0.05] * 5000}, "background is .* not a list"),
+        # A node of the wrong family, and none at all.
+        ({"_target_": "gm_multimodal.schedules.Window", "clock": WIDE}, "clock must be a node whose .* Schedule"),
+        ({"_target_": ["os.system"]}, "must have a _target_"),
+        ({"width": 3}, "must have a _target_"),
+        (["os.system"], "must have a _target_"),
     ],
+    ids=lambda value: "" if isinstance(value, str) else str(value)[:60],
 )
-def test_nothing_outside_the_package_is_ever_called(node, monkeypatch):
+def test_what_is_not_known_or_does_not_fit_is_refused_before_anything_is_built(node, message, monkeypatch):
     called = []
     monkeypatch.setattr("os.system", called.append)
-    with pytest.raises(UserInputError, match="not a class of gm_multimodal"):
+    monkeypatch.setattr("subprocess.run", called.append)
+    monkeypatch.setattr("gm_multimodal.files.write_atomically", called.append)
+    with pytest.raises(UserInputError, match=message) as caught:
         build(node)
+    assert len(str(caught.value)) < 500
     assert not called
+
+
+def nested(depth: int) -> dict:
+    node: dict = {"_target_": "gm_multimodal.schedules.Linear"}
+    for _ in range(depth):
+        node = {"_target_": "gm_multimodal.schedules.Window", "clock": node}
+    return node
+
+
+def test_nested_nodes_are_built_and_bottomless_ones_refused():
+    assert build(nested(2)).clock.clock == Linear()
+    with pytest.raises(UserInputError, match="nested too deeply"):
+        build(nested(900))
+
+
+def test_everything_is_checked_before_the_first_class_is_made(monkeypatch):
+    made = []
+    monkeypatch.setattr("gm_multimodal.schedules.Linear.__init__", lambda self: made.append(self))
+    node = {"_target_": "gm_multimodal.schedules.Window", "clock": {"_target_": "gm_multimodal.schedules.Linear"}}
+    with pytest.raises(UserInputError, match="end is"):
+        build({**node, "end": "later"})
+    assert not made
+    build(node)
+    assert made
+
+
+def test_code_of_others_runs_only_where_it_is_allowed():
+    node = {"_target_": "fractions.Fraction", "numerator": 1, "denominator": 3}
+    with pytest.raises(UserInputError, match=r"fractions.Fraction is not a class of .* add allow_code=true"):
+        build(node)
+    assert build(node, allow_code=True) * 3 == 1
+    with pytest.raises(UserInputError, match=r"no_such_package.Thing cannot be imported"):
+        build({"_target_": "no_such_package.Thing"}, allow_code=True)
+    with pytest.raises(UserInputError, match=r"files.os.system is not a class that"):
+        build({"_target_": "gm_multimodal.files.os.system", "command": "true"}, allow_code=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weight": "heavy"}, "factor rotations: weight is heavy, not a number"),
+        ({"centred": 1}, "factor rotations: centred is 1, not true or false"),
+        ({"clock": None}, "factor rotations: clock is None"),
+        ({"more": 1}, "factor rotations must have path, process"),
+    ],
+)
+def test_a_factor_is_all_that_it_must_be(config, change, message):
+    product = {**config["product"], "rotations": {**config["product"]["rotations"], **change}}
+    with pytest.raises(UserInputError, match=message):
+        build_product(product)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_name_of_the_catalogue_can_be_imported_and_its_sizes_are_arguments(name):
+    module, _, attribute = CATALOGUE[name].place.partition(":")
+    made = getattr(import_module(module), attribute)
+    arguments = inspect.signature(made).parameters
+    assert set(CATALOGUE[name].sizes) <= set(arguments)
+
+
+def test_every_class_that_files_may_name_is_in_the_catalogue():
+    """Concrete classes of the packages that a product is made of, but for predictions, which are made by networks."""
+    known = {entry.place for entry in CATALOGUE.values()}
+    for family in ("spaces", "paths", "processes", "parameterizations", "schedules"):
+        package = import_module(f"gm_multimodal.{family}")
+        modules = [info.name for info in pkgutil.iter_modules(getattr(package, "__path__", []))]
+        for module in [import_module(f"gm_multimodal.{family}.{name}") for name in modules] or [package]:
+            for kind in vars(module).values():
+                is_here = inspect.isclass(kind) and kind.__module__ == module.__name__
+                if not is_here or getattr(kind, "_is_protocol", False) or inspect.isabstract(kind):
+                    continue
+                if not kind.__name__.endswith(("Prediction", "Table")):
+                    assert f"{kind.__module__}:{kind.__name__}" in known
 
 
 def test_an_argument_that_does_not_fit_is_named():

@@ -26,6 +26,7 @@ def judges_of(
     seed: int,
     device: str,
     threads: int | str,
+    allow_code: bool,
 ) -> list[Judge]:
     """Return the judges that the options ask for, ready to judge, in the order of their columns.
 
@@ -41,15 +42,15 @@ def judges_of(
     if mpnn is not None:
         judges.append(SequenceFit(mpnn, sequences=mpnn_sequences, seed=seed))
     if likelihood is not None:
-        judges.append(_likelihood(likelihood, where, seed))
+        judges.append(_likelihood(likelihood, where, seed, allow_code))
     if (folder := _folder(esmfold, fold_command, where)) is not None:
         judges.append(SelfConsistency(folder, mpnn, sequences=mpnn_sequences, seed=seed))
     return judges
 
 
-def _likelihood(checkpoint_name: str, device: torch.device, seed: int) -> LikelihoodJudge:
+def _likelihood(checkpoint_name: str, device: torch.device, seed: int, allow_code: bool) -> LikelihoodJudge:
     try:
-        checkpoint = load_checkpoint(resolve(checkpoint_name))
+        checkpoint = load_checkpoint(resolve(checkpoint_name), allow_code=allow_code)
     except CheckpointError as error:
         raise CheckpointError(f"likelihood={checkpoint_name}: {error}") from error
     model = Likelihood(checkpoint.network.to(device), checkpoint.product, device, seed)

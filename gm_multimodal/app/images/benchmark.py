@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gm_multimodal.app.devices import resolve_device, set_threads
+from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.images.judge import Judge, make_judge
 from gm_multimodal.app.images.sample import COLUMNS, SHOWN, write_images
 from gm_multimodal.app.images.table import HELD_OUT, Cell, Results, Row, markdown
@@ -53,9 +54,14 @@ def benchmark(config: ImageBenchmarkConfig) -> Path:
     labels_of(training)
     if config.inception:
         find_inception(config.inception)
+        if not config.allow_code:
+            raise UserInputError(
+                f"inception={config.inception} is TorchScript, which is a program: if you trust its source, add "
+                "allow_code=true."
+            )
     _check_record(config)
     checkpoint = Path(config.checkpoint).expanduser() if config.checkpoint else _trained(config)
-    model = load_image_model(checkpoint)
+    model = load_image_model(checkpoint, allow_code=config.allow_code)
     _check_fit(checkpoint, model.pixels, training)
     out = _keep_record(config, model.digest)
     judge = make_judge(training, held_out, out / "classifier.safetensors", config.seed, config.inception, device)
@@ -152,13 +158,13 @@ def _some(points: Tensor, number: int) -> Tensor:
 
 def _check_record(config: ImageBenchmarkConfig) -> None:
     """Refuse a folder that holds a table of other settings, before anything is computed."""
-    record = dataclasses.asdict(config)
+    record = recorded(config)
     check_record(Path(config.out), record, key=_KEY, kind=_KIND, may_differ=(*_MAY_DIFFER, _DIGEST))
 
 
 def _keep_record(config: ImageBenchmarkConfig, digest: str) -> Path:
     """Write config.yaml, refusing a folder that holds a table of other settings or of another checkpoint."""
-    out, record = Path(config.out), {**dataclasses.asdict(config), _DIGEST: digest}
+    out, record = Path(config.out), {**recorded(config), _DIGEST: digest}
     with writing(out):
         keep_record(out, record, key=_KEY, kind=_KIND, may_differ=_MAY_DIFFER)
     return out

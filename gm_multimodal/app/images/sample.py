@@ -1,6 +1,5 @@
 """`gm-multimodal images sample`: images of one sampler as a picture, as numbers, and as a film."""
 
-import dataclasses
 import io
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from gm_multimodal.app.devices import resolve_device, set_threads
+from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.records import keep_record
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.checks import MEGABYTE
@@ -40,7 +40,7 @@ def sample(config: ImageSampleConfig) -> Path:
     """
     set_threads(config.threads)
     device = resolve_device(config.device)
-    model = load_image_model(Path(config.checkpoint).expanduser())
+    model = load_image_model(Path(config.checkpoint).expanduser(), allow_code=config.allow_code)
     settings = Settings(config.jump_weight, config.noise, config.late)
     precision = getattr(torch, config.precision)
     sampler = ImageSampler(config.sampler, config.calls, settings, config.sample_batch, precision, device)
@@ -86,7 +86,7 @@ def _film(sampler: ImageSampler, network: nn.Module, pixels: Pixels, seed: int, 
 def _keep_record(config: ImageSampleConfig, digest: str) -> Path:
     """Write config.yaml, refusing a folder that holds other samples."""
     out = Path(config.out)
-    record = {**dataclasses.asdict(config), "checkpoint": digest}
+    record = {**recorded(config), "checkpoint": digest}
     with writing(out):
         keep_record(out, record, key="sampler", kind="set of samples", may_differ=_MAY_DIFFER)
     return out

@@ -32,7 +32,9 @@ def train(config: ImageTrainConfig) -> Path:
     (outputs,) = pixels.heads.output_shape[1:]
     network = {**config.unet, "shape": list(images.shape), "outputs": outputs}
     torch.manual_seed(config.seed)
-    module = ImageModule(build_network(network), pixels, build(config.optimisation), config.seed)
+    # What they name was typed, or stands in our own files: `check_typed` saw to that.
+    unet, optimisation = build_network(network, allow_code=True), build(config.optimisation, allow_code=True)
+    module = ImageModule(unet, pixels, optimisation, config.seed)
     data = ImageData(images, held_out, config.batch_size, config.mirrored, config.seed)
     described = {"shape": list(images.shape), "levels": images.levels, "bins": bins}
     recipe = Recipe({"network": network, "pixels": described}, _provenance(config, images))

@@ -84,6 +84,7 @@ class DesignConfig:
     format: str
     trajectories: bool
     validate: bool
+    allow_code: bool
     process: dict[str, dict[str, Any]]
     out: str = literal()
     checkpoint: str = literal()

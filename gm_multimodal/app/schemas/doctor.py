@@ -16,6 +16,7 @@ class DoctorConfig:
 
     device: str
     threads: int | str
+    allow_code: bool
     checkpoint: str = literal()
 
     def __post_init__(self) -> None:

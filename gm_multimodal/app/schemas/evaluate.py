@@ -26,6 +26,7 @@ class EvaluateConfig:
     mpnn_sequences: int
     seed: int
     device: str
+    allow_code: bool
     designs: str = literal()
     out: str = literal()
     reference: str | None = literal()

@@ -32,6 +32,7 @@ class SimulationConfig:
     device: str
     precision: str
     sample_batch: int
+    allow_code: bool
 
     def __post_init__(self) -> None:
         within("jump_weight", self.jump_weight, 0, 1)

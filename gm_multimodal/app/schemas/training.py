@@ -20,6 +20,7 @@ class RunConfig:
     threads: int | str
     optimisation: dict[str, Any]
     trainer: dict[str, Any]
+    allow_code: bool
     data: str = literal()
     out: str = literal()
 
