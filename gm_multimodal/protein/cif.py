@@ -14,6 +14,8 @@ import msgpack
 import numpy as np
 from biotite.structure.io.pdbx import BinaryCIFData, BinaryCIFFile, CIFFile
 
+from gm_multimodal.errors import TooLarge
+
 READ: Final = ("atom_site", "refine", "em_3d_reconstruction", "reflns")
 """Categories that anything here decodes."""
 
@@ -23,24 +25,26 @@ MOST_ATOMS: Final = 20_000_000
 _SPREAD: Final = 8  # bytes in memory for one of a file: numpy takes four for each letter
 _BYTES_A_LETTER: Final = 4
 _BYTES_A_NUMBER: Final = 8
-_BYTES_A_TEXT: Final = 64  # of Python's, empty
+_BYTES_A_TEXT: Final = 50  # of Python's, with a letter or none
 _SMALL: Final = 64_000_000  # bytes in memory that need no justification by the size of the text
 _MOST_ITEMS: Final = 1_000_000  # of lists and maps; the columns of the largest files are some thousand
 _MOST_TOGETHER: Final = 10_000  # of one list or map
 _MOST_ENCODINGS: Final = 8  # one after the other; the format's own tools chain four
 _QUOTED: Final = re.compile(rb"""(?<=\s)(["'])[^\n]*?\1(?=\s)""")
+_NAMES: Final = re.compile(rb"\s*(?:_[^\n]*\n\s*)*")  # of the columns of a table, before its values
 _TYPE_SIZES: Final = {1: 1, 2: 2, 3: 4, 4: 1, 5: 2, 6: 4, 32: 4, 33: 8}
 
 
-def parse_cif(content: bytes) -> CIFFile:
+def parse_cif(content: bytes, max_bytes: int) -> CIFFile:
     """Parse mmCIF.
 
     Raises:
-        ValueError: A table that is read has one value so long that the others take no memory beside it.
+        TooLarge: The values of a table take more than eight times `max_bytes` in memory.
+        ValueError: One of them is so long that the others take no memory beside it.
     """
     for part in re.split(rb"^loop_", content, flags=re.MULTILINE):
         if any(b"_%s." % name.encode() in part for name in READ):
-            _check_table(part)
+            _check_table(memoryview(part)[_names_end(part) :], max_bytes)
     # the letters outside ASCII are in names of authors, and no parser needs those
     return CIFFile.read(io.StringIO(content.decode("ascii", "replace")))
 
@@ -69,13 +73,21 @@ def parse_binary_cif(content: bytes, max_bytes: int) -> BinaryCIFFile:
     return BinaryCIFFile.deserialize(tree)
 
 
-def _check_table(part: bytes) -> None:
+def _names_end(part: bytes) -> int:
+    match = _NAMES.match(part)
+    return match.end() if match else 0
+
+
+def _check_table(part: memoryview, max_bytes: int) -> None:
+    """Raise if the longest value would make room for the others that these never need; names of columns are gone."""
     is_blank = np.frombuffer(part, dtype=np.uint8) <= ord(" ")
     blanks = np.flatnonzero(np.concatenate([[True], is_blank, [True]]))
     gaps = np.diff(blanks) - 1
     values, longest = int((gaps > 0).sum()), int(gaps.max())
+    if values * _BYTES_A_TEXT > _SPREAD * max_bytes:
+        raise TooLarge(f"has a table of {values} values, too many for", max_bytes)
     longest = max([longest, *(len(match[0]) for match in _QUOTED.finditer(part))])
-    longest = max([longest, *(len(text) for text in part.split(b"\n;")[1::2])])  # text fields of several lines
+    longest = max([longest, *(len(text) for text in bytes(part).split(b"\n;")[1::2])])  # text fields of several lines
     if values * longest * _BYTES_A_LETTER > 2 * _SPREAD * len(part) + _SMALL:
         raise ValueError(f"one of its values has {longest} letters, too many for a table of {values}")
 
@@ -96,7 +108,9 @@ def _decoded_size(data: Mapping[str, Any]) -> int:
     """Return how many bytes a column takes while it is decoded, at most."""
     encodings = data["encoding"]
     if encodings and encodings[0]["kind"] == "StringArray":
-        (texts,) = encodings
+        texts = encodings[0]
+        if len(encodings) > 1:
+            raise ValueError("it encodes numbers as texts")
         offsets = {"data": texts["offsets"], "encoding": texts["offsetEncoding"]}
         size = _BYTES_A_NUMBER * _rows(offsets)
         bounds = BinaryCIFData.deserialize(offsets).array.astype(np.int64)
@@ -124,9 +138,9 @@ def _sizes(encodings: list[Mapping[str, Any]], count: int) -> Iterator[int]:
             case "ByteArray":
                 count = math.ceil(count / _TYPE_SIZES[encoding["type"]])
             case "RunLength" | "IntegerPacking":
-                count = encoding["srcSize"]
+                count = encoding.get("srcSize")
                 if type(count) is not int or not 0 <= count <= MOST_ATOMS:
-                    raise ValueError(f"it announces {str(count)[:20]} rows, more than {MOST_ATOMS} or none at all")
+                    raise ValueError(f"it announces {str(count)[:20]} rows; 0 to {MOST_ATOMS} can be read")
             case "FixedPoint" | "IntervalQuantization" | "Delta":
                 pass
             case kind:

@@ -72,7 +72,7 @@ def _parse(path: Path, options: dict[str, Any], max_bytes: int) -> struc.AtomArr
         if suffixes[-1] == ".bcif":
             return get_structure(parse_binary_cif(content, max_bytes), **options)
         if suffixes[-1] in (".cif", ".mmcif"):
-            return get_structure(parse_cif(content), **options)
+            return get_structure(parse_cif(content, max_bytes), **options)
         return PDBFile.read(io.StringIO(content.decode("ascii", "replace"))).get_structure(**options)
 
 

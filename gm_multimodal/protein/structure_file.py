@@ -133,7 +133,7 @@ def open_structure(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Structure
         if ".bcif" in name[-8:]:
             return _open_cif(path, parse_binary_cif(content, max_bytes))
         if name.removesuffix(".gz").endswith("cif"):
-            return _open_cif(path, parse_cif(content))
+            return _open_cif(path, parse_cif(content, max_bytes))
         return _open_pdb(path, content.decode("ascii", "replace"))
 
 
