@@ -54,10 +54,22 @@ def texts(letters: int, offsets: np.ndarray, rows: int) -> dict[str, Any]:
     return {"data": struct.pack("<2i", 0, rows), "encoding": [encoding]}
 
 
+def long_chain(residues: int) -> bytes:
+    """A straight chain of the right bonds."""
+    places = {"N": -1.4, "CA": 0.0, "C": 1.1, "O": 2.0}
+    rows = (
+        f"ATOM      1  {name:<3} ALA A{k:4d}    {0.3 * (name == 'O'):8.3f}{0:8.3f}{(2.4 * k + z) % 9000:8.3f}"
+        for k in range(residues)
+        for name, z in places.items()
+    )
+    return "\n".join(rows).encode()
+
+
 STRUCTURES: dict[str, Callable[[], bytes]] = {
     "zeros.pdb.gz": lambda: members(b"\0" * 10_000_000, 300),
     "blanks.cif.gz": lambda: members(b" " * 10_000_000, 40),
     "zeros.bcif.gz": lambda: members(b"\0" * 10_000_000, 300),
+    "long_chain.pdb": lambda: long_chain(8000),
     "in_disguise.pdb": lambda: members(b"ATOM\n" * 2_000_000, 40),
     "one_long_name.cif": lambda: (
         b"data_x\nloop_\n_atom_site.id\n_atom_site.label_atom_id\n"

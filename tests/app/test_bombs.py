@@ -62,6 +62,7 @@ REASONS = {
     "deep.bcif": "cannot be read",
     "many_lists.bcif": "more than 1000000 parts",
     "announced_list.bcif": "exceeds max_array_len",
+    "long_chain.pdb": "has a chain of 8000 residues, too long",
     "letters.fasta.gz": "expands to more than 128 MB",
     "records.fasta": "more than 100000 records",
     "one_chain.fasta": "more than 100000 letters",
@@ -82,7 +83,7 @@ REASONS = {
     "cifar_memo": "is not a Python batch",
     "cifar_text": "it is damaged or cut off",
     "cifar_bytes": "it is damaged or cut off",
-    "cifar_lists": "more than 2000000 instructions",
+    "cifar_lists": "more than 1000000 instructions",
     "cifar_shape": "shape (2147483647, 3072) with 6144 bytes",
     "cifar_objects": "an array of kind 'O8'",
     "header.safetensors": "a header of more than 10 MB",
@@ -105,11 +106,12 @@ class Outcome:
 def commands(folder: Path) -> dict[str, list[str]]:
     """Each command line under the name of its bomb, or of its command and its bomb."""
     made = {}
-    for name in bombs.STRUCTURES:
+    for name in (name for name in bombs.STRUCTURES if name != "long_chain.pdb"):
         made[name] = ["design", "task=inverse_fold", f"structure={folder / name}", "validate=true"]
     for name in ("zeros.pdb.gz", "runs.bcif", "one_long_name.cif"):
         made[f"evaluate {name}"] = ["evaluate", f"designs={folder / name}", f"out=evaluated_{name}"]
-        made[f"prepare {name}"] = ["prepare", f"structures={folder / name}", f"out=prepared_{name}", "workers=1"]
+    made["evaluate long_chain.pdb"] = ["evaluate", f"designs={folder / 'long_chain.pdb'}", "out=evaluated_chain"]
+    made["prepare zeros.pdb.gz"] = ["prepare", f"structures={folder / 'zeros.pdb.gz'}", "out=prepared", "workers=1"]
     for name in bombs.SEQUENCES:
         made[name] = ["design", "task=fold", f"fasta={folder / name}", "validate=true"]
     for name in bombs.DATASETS:
@@ -166,6 +168,7 @@ def named(command: str) -> str:
     return command.split()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands(Path("bombs")))
 def test_a_bomb_is_refused_in_one_line(outcomes, command):
     outcome = outcomes[command]
@@ -178,6 +181,7 @@ def test_a_bomb_is_refused_in_one_line(outcomes, command):
     assert "Traceback" not in outcome.said
 
 
+@pytest.mark.slow
 def test_no_bomb_takes_the_memory_that_it_asks_for(outcomes):
     assert set(REASONS) == {named(command) for command in outcomes}
     first = next((name for name, outcome in outcomes.items() if outcome.peak > MOST), None)

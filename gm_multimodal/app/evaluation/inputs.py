@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.app.csv_table import read_table
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.errors import StructureError, UserInputError
 from gm_multimodal.protein.metrics.structure import Structure
-from gm_multimodal.protein.structure import read_backbone
+from gm_multimodal.protein.structure import Chain, read_backbone
 from gm_multimodal.protein.structure_file import SUFFIXES, is_structure_name
 
 _CONFIDENCE_REMARK = b"B-FACTOR = 100 X MODEL PROBABILITY"
+_BYTES_A_PAIR = 100  # of residues, while hydrogen bonds and contacts are looked for
+_SPREAD = 10  # how many times as large as a file its figures may be for a while
 _DIGITS = 16  # of a digest: no two of a million files are likely to share them
 
 
@@ -69,6 +71,7 @@ def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structu
     for file in files:
         try:
             chains = read_backbone(file, max_bytes=max_bytes)
+            _check_lengths(file, chains, max_bytes)
             content = file.read_bytes()
         except (UserInputError, OSError) as error:
             rejected.append(Rejected(str(file), " ".join(str(error).split())))
@@ -91,6 +94,13 @@ def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structu
                 )
             )
     return structures, rejected
+
+
+def _check_lengths(file: Path, chains: Sequence[Chain], max_bytes: int) -> None:
+    """Raise where pairs of residues, of which figures are made, would take much more memory than the file may have."""
+    longest = max(map(len, chains))
+    if _BYTES_A_PAIR * longest**2 > _SPREAD * max_bytes:
+        raise StructureError(file, f"has a chain of {longest} residues, too long", "give a larger max_megabytes")
 
 
 def _residue_confidence(content: bytes, length: int) -> npt.NDArray[np.floating] | None:

@@ -13,7 +13,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-_MOST_INSTRUCTIONS: Final = 2_000_000  # a batch of CIFAR-10 has less than a tenth
+_MOST_INSTRUCTIONS: Final = 1_000_000  # a batch of CIFAR-10 has less than a tenth
 _MOST_AXES: Final = 4
 _BYTES: Final = ("u1", "|u1")
 
