@@ -29,9 +29,9 @@ def read_yaml(file: Path) -> Any:
     try:
         return yaml.load(read_bytes(file, _MOST_BYTES).decode("utf-8"), _PlainLoader)
     except TooLarge as error:
-        raise UserInputError(f"{file} cannot be read: it {error.reason}") from error
+        raise UserInputError(f"{file} cannot be read (it {error.reason})") from error
     except RecursionError as error:
-        raise UserInputError(f"{file} cannot be read: it is nested too deeply") from error
+        raise UserInputError(f"{file} cannot be read (it is nested too deeply)") from error
     except Exception as error:  # a loader raises what the constructors of numbers, dates and sets do
         reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise UserInputError(f"{file} cannot be read: {reason}") from error
+        raise UserInputError(f"{file} cannot be read ({reason})") from error

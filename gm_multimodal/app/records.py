@@ -28,7 +28,7 @@ def read_record(file: Path, key: str, kind: str) -> Mapping[str, Any]:
     try:
         content = read_yaml(file)
     except UserInputError as error:
-        raise UserInputError(f"{error}. Give another out=FOLDER.") from error
+        raise UserInputError(f"{error}: give another out=FOLDER.") from error
     if not isinstance(content, dict) or key not in content:
         raise UserInputError(f"{file} is not the record of a {kind} of ours: give another out=FOLDER.")
     return content
