@@ -23,9 +23,17 @@ class EmptyDataset(DatasetError):
 class StructureError(UserInputError):
     """A structure file that is missing, malformed, too large or without protein; `reason` leaves out its name."""
 
-    def __init__(self, path: object, reason: str) -> None:
-        super().__init__(f"structure file {path} {reason}")
+    def __init__(self, path: object, reason: str, advice: str = "") -> None:
+        super().__init__(f"structure file {path} {reason}{advice and f': {advice}'}")
         self.reason = reason
+
+
+class TooLarge(UserInputError):
+    """A file beyond a limit of size; `reason` leaves out its name, and a reader adds that."""
+
+    def __init__(self, what: str, max_bytes: int) -> None:
+        self.reason = f"{what} {max_bytes / 1e6:g} MB"
+        super().__init__(self.reason)
 
 
 class IncompatibleProcess(TypeError):

@@ -4,8 +4,14 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
+from gm_multimodal.errors import TooLarge, UserInputError
 from gm_multimodal.files import write_atomically
+from gm_multimodal.reading import MAX_BYTES, check_size
+
+_MOST_COLUMNS: Final = 200
+_MOST_ROWS: Final = 200_000
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
@@ -15,3 +21,26 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path, text.getvalue())
+
+
+def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """Return the columns and the rows of a CSV file; a row that is too short has empty cells at its end.
+
+    Raises:
+        UserInputError: It is not a table, or is larger than any of ours.
+    """
+    rows: list[dict[str, str]] = []
+    try:
+        check_size(path, MAX_BYTES)
+        with path.open(encoding="utf-8", newline="", errors="replace") as lines:
+            reader = csv.DictReader(lines, restkey="", restval="")
+            columns = tuple(reader.fieldnames or ())
+            if len(columns) > _MOST_COLUMNS:
+                raise csv.Error(f"it has {len(columns)} columns")
+            for row in reader:
+                if len(rows) == _MOST_ROWS:
+                    raise csv.Error(f"it has more than {_MOST_ROWS} rows")
+                rows.append({key: cell for key, cell in row.items() if key})
+    except (csv.Error, TooLarge) as error:
+        raise UserInputError(f"{path} is not a table of ours ({error}): move it away, or give another out=.") from error
+    return columns, rows

@@ -148,7 +148,7 @@ def _write_tables(folder: RunFolder, rows: Mapping[int, Row], task: Task) -> Non
 def _configuration(config: DesignConfig, device: torch.device, threads: int) -> dict[str, Any]:
     """Return what decides the bytes of the files; the place of the folder does not."""
     resolved = recorded(dataclasses.replace(config, num_designs=config.number, device=device.type, threads=threads))
-    for key in ("out", "validate", "keep_best"):
+    for key in ("out", "validate", "keep_best", "max_megabytes"):
         del resolved[key]
     return resolved
 

@@ -24,6 +24,7 @@ from gm_multimodal.app.out_folder import only_run_in, refuse_foreign, writing
 from gm_multimodal.app.records import read_record
 from gm_multimodal.app.report.page import write_report
 from gm_multimodal.app.report.results import Results
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.evaluate import EvaluateConfig
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import leftovers, write_atomically
@@ -67,9 +68,10 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
             is absent.
         KeyboardInterrupt: After Ctrl-C, saying how to continue.
     """
+    limit = config.max_megabytes * MEGABYTE
     files = structure_files("designs", config.designs)
     compare_with = (
-        None if config.reference is None else reference.read_reference(config.reference, config.reference_split)
+        None if config.reference is None else reference.read_reference(config.reference, config.reference_split, limit)
     )
     asked = judges_of(
         protein_mpnn=config.protein_mpnn,
@@ -85,7 +87,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
     out = Path(config.out)
     with only_run_in(out), writing(out):
         _open(out, config)
-        structures, rejected = read_structures(files)
+        structures, rejected = read_structures(files, limit)
         write_rejected(out / "rejected.csv", rejected)
         if not structures:
             raise UserInputError(

@@ -17,6 +17,7 @@ from gm_multimodal import __version__
 from gm_multimodal.app.out_folder import only_run_in, writing
 from gm_multimodal.app.prepare_folder import PrepareFolder, fingerprint
 from gm_multimodal.app.prepare_report import write_report
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.prepare import PrepareConfig
 from gm_multimodal.app.workers import Lost, run_each
 from gm_multimodal.errors import UserInputError
@@ -87,7 +88,7 @@ def _criteria(config: PrepareConfig) -> Criteria:
         max_gyration_ratio=config.max_gyration_ratio,
         min_plddt=config.min_plddt,
         max_broken=config.max_broken,
-        max_bytes=config.max_megabytes * 1_000_000,
+        max_bytes=config.max_megabytes * MEGABYTE,
     )
 
 

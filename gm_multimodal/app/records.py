@@ -9,6 +9,7 @@ import yaml
 
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.out_folder import refuse_foreign
+from gm_multimodal.app.plain_yaml import read_yaml
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import leftovers, write_atomically
 
@@ -27,9 +28,9 @@ def read_record(file: Path, key: str, kind: str) -> Mapping[str, Any]:
         UserInputError: It is malformed, or not one of ours.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserInputError(f"{file} cannot be read: give another out=FOLDER.") from error
+        content = read_yaml(file)
+    except UserInputError as error:
+        raise UserInputError(f"{error}: give another out=FOLDER.") from error
     if not isinstance(content, dict) or key not in content:
         raise UserInputError(f"{file} is not the record of a {kind} of ours: give another out=FOLDER.")
     return content

@@ -11,7 +11,6 @@
 A design is done when its row stands in designs.csv and its files exist.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from gm_multimodal.app.csv_table import write_table
+from gm_multimodal.app.csv_table import read_table, write_table
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.out_folder import foreign, is_of_a_lock, refuse_foreign, writing
 from gm_multimodal.app.records import read_record
@@ -215,7 +214,7 @@ def _is_of_design(file: Path, index: int) -> bool:
     return all(mark.encode() in head for mark in (f"gm_multimodal {design_id(index)},", "DESIGNED BY GM_MULTIMODAL"))
 
 
-def _rows(table: Path) -> list[Row]:
+def _rows(table: Path) -> Sequence[Row]:
     """Return the rows of a table of designs; none if there is no table.
 
     Raises:
@@ -223,10 +222,8 @@ def _rows(table: Path) -> list[Row]:
     """
     if not table.exists():
         return []
-    with table.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        rows: list[Row] = list(reader)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
+    columns, rows = read_table(table)
+    if columns != COLUMNS:
         raise UserInputError(f"{table} has other columns than a run's table: move it away, or give another out=.")
     return rows
 

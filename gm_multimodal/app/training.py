@@ -13,6 +13,7 @@ from gm_multimodal.app import records
 from gm_multimodal.app.devices import set_threads
 from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.out_folder import foreign, only_run_in, writing
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.training import RunConfig, TrainingConfig
 from gm_multimodal.errors import CheckpointError
 from gm_multimodal.files import in_the_way, own_folder
@@ -23,7 +24,14 @@ from gm_multimodal.training.checkpoints import read_released
 from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.run import LAST, LOGS, RELEASED, is_first_process
 
-_MAY_DIFFER = ("trainer", "optimisation", "auxiliary", "threads", "data")  # how long and how to train, not what
+_MAY_DIFFER = (
+    "trainer",
+    "optimisation",
+    "auxiliary",
+    "threads",
+    "data",
+    "max_megabytes",
+)  # how long and how to train, not what
 
 
 def set_training_threads(threads: int | str) -> None:
@@ -47,6 +55,7 @@ def read_split(config: TrainingConfig, split: str, data: str | None = None) -> C
         max_gyration_ratio=config.max_gyration_ratio,
         max_coil=config.max_coil,
         redesigned=config.sequences == "redesigned" and data is None,
+        max_bytes=config.max_megabytes * MEGABYTE,
     )
 
 

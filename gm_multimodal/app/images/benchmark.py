@@ -18,6 +18,7 @@ from gm_multimodal.app.images.table import HELD_OUT, Cell, Results, Row, markdow
 from gm_multimodal.app.images.train import train
 from gm_multimodal.app.out_folder import writing
 from gm_multimodal.app.records import check_record, keep_record
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.images_benchmark import ImageBenchmarkConfig
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
 from gm_multimodal.app.training import held
@@ -32,7 +33,7 @@ from gm_multimodal.images.samplers import ImageSampler, Settings
 from gm_multimodal.training.images import ImageModel, load_image_model
 
 # More cells continue a table; these do not change those that are there.
-_MAY_DIFFER = ("out", "samplers", "calls", "seeds", "threads", "device", "checkpoint")
+_MAY_DIFFER = ("out", "samplers", "calls", "seeds", "threads", "device", "checkpoint", "max_megabytes")
 _DIGEST = "checkpoint_digest"
 _KEY, _KIND = "samplers", "benchmark"
 _OUTPUTS = ("table.csv", "table.md", "classifier.safetensors", "held_out.png", "samples", "grids")
@@ -49,7 +50,9 @@ def benchmark(config: ImageBenchmarkConfig) -> Path:
     cells = [*itertools.product(config.chosen, config.calls, range(config.seeds))]
     set_threads(config.threads)
     device = resolve_device(config.device)
-    training, held_out = (load_images(config.data, split) for split in ("train", "test"))
+    training, held_out = (
+        load_images(config.data, split, config.max_megabytes * MEGABYTE) for split in ("train", "test")
+    )
     # What could fail after hours of training fails before it, and a folder is claimed when all is known to work.
     labels_of(training)
     if config.inception:

@@ -12,9 +12,12 @@ from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.out_folder import only_run_in, writing
 from gm_multimodal.app.records import keep_record
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.images_sample import ImageSampleConfig
+from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import points_of
+from gm_multimodal.images.formats.tables import read_arrays
 from gm_multimodal.images.pictures import write_gif, write_grid
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.samplers import ImageSampler, Settings
@@ -25,7 +28,7 @@ SHOWN, COLUMNS = 64, 16
 """Images of a picture, and of one of its rows."""
 
 _SAMPLES, _PICTURE, _FILM = "samples.npz", "samples.png", "trajectory.gif"
-_MAY_DIFFER = ("out", "threads", "trajectory", "num_samples")
+_MAY_DIFFER = ("out", "threads", "trajectory", "num_samples", "max_megabytes")
 
 
 def sample(config: ImageSampleConfig) -> Path:
@@ -52,7 +55,7 @@ def _complete(
     out: Path, config: ImageSampleConfig, sampler: ImageSampler, network: nn.Module, pixels: Pixels
 ) -> Tensor:
     """Draw the images that are missing, write everything and return the images, uint8 [N, C, H, W]."""
-    images = _drawn(out / _SAMPLES)
+    images = _drawn(out / _SAMPLES, config.max_megabytes * MEGABYTE)
     if len(images) < config.num_samples:
         with tqdm(total=config.num_samples, unit="image", disable=None) as bar:
             images = sampler.images(network, pixels, config.seed, config.num_samples, bar.update)
@@ -65,12 +68,14 @@ def _complete(
     return images
 
 
-def _drawn(path: Path) -> Tensor:
+def _drawn(path: Path, max_bytes: int) -> Tensor:
     """Return the images that lie in a folder already, uint8 [N, C, H, W]: fewer than asked for are drawn anew."""
     if not path.is_file():
         return torch.zeros(0, 1, 1, 1, dtype=torch.uint8)
-    with np.load(path, allow_pickle=False) as file:
-        return torch.from_numpy(file["images"])
+    images = read_arrays(path, max_bytes).get("images")
+    if images is None or images.dtype != np.uint8 or images.ndim != 4:
+        raise UserInputError(f"{path} holds no images of ours: give another out=FOLDER.")
+    return torch.from_numpy(images)
 
 
 def write_images(path: Path, images: Tensor) -> None:

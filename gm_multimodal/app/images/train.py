@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
 from gm_multimodal.app.training import say, set_training_threads, training_folder
 from gm_multimodal.images.dataset import ImageSet, load_images
@@ -25,7 +26,7 @@ def train(config: ImageTrainConfig) -> Path:
         DatasetError: The images cannot be read.
     """
     set_training_threads(config.threads)
-    images, held_out = (load_images(config.data, split) for split in ("train", "test"))
+    images, held_out = (load_images(config.data, split, config.max_megabytes * MEGABYTE) for split in ("train", "test"))
     bins = min(images.levels, _MOST_BINS) if isinstance(config.bins, str) else config.bins
     pixels = Pixels(images.shape, images.levels, bins)
     (outputs,) = pixels.heads.output_shape[1:]

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gm_multimodal.files import replacing
+from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, Stretch
 from gm_multimodal.protein.preparation.sources import Source
+from gm_multimodal.reading import DATASET_SHARE, MAX_DATASET_BYTES
 
 MOST_FILES: Final = 64
 """Files of a shard at most; half as many on average."""
@@ -58,10 +60,12 @@ class Shard:
     Attributes:
         sources: in order.
         path: the Parquet file that holds their chains once they are read.
+        max_bytes: what that may unpack to.
     """
 
     sources: Sequence[Source]
     path: Path
+    max_bytes: int = MAX_DATASET_BYTES
 
     @property
     def rejections(self) -> Path:
@@ -86,8 +90,8 @@ class Shard:
 
     def scalars(self) -> Iterator[dict[str, Any]]:
         """Yield what tells a row apart, its sequence and its resolution, row by row."""
-        with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(_SCALARS)):
+        with open_parquet(self.path, texts=_SCALARS) as file:
+            for batch in batches(self.path, file, _SCALARS, self.max_bytes):
                 yield from batch.to_pylist()
 
 
@@ -102,7 +106,8 @@ def plan(sources: Iterable[Source], criteria: Criteria, folder: Path) -> list[Sh
         ends = hashlib.sha256(source.name.encode("utf-8", "replace")).digest()[0] < _ENDS
         if ends or len(parts[-1]) == MOST_FILES:
             parts.append([])
-    return [Shard(part, folder / f"{_digest(part, criteria)}.parquet") for part in parts if part]
+    limit = DATASET_SHARE * criteria.max_bytes
+    return [Shard(part, folder / f"{_digest(part, criteria)}.parquet", limit) for part in parts if part]
 
 
 def merge(
@@ -121,9 +126,9 @@ def merge(
     schema = pa.schema({**columns, **_ADDED}, metadata={_STATE: state})
     with replacing(path) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for number, shard in enumerate(shards):
-            with pq.ParquetFile(shard.path) as file:
+            with open_parquet(shard.path) as file:
                 place = 0
-                for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)):
+                for batch in batches(shard.path, file, list(columns), shard.max_bytes):
                     keys = [row_key(number, place + i) for i in range(batch.num_rows)]
                     place += batch.num_rows
                     wanted = [i for i, key in enumerate(keys) if key in kept]
@@ -140,7 +145,7 @@ def rows_of(path: Path, state: str) -> int | None:
     """Return the number of rows of a merged file if it was made from this state, otherwise None."""
     if not path.is_file():
         return None
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         metadata = file.schema_arrow.metadata or {}
         return file.metadata.num_rows if metadata.get(_STATE.encode()) == state.encode() else None
 
