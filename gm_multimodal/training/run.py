@@ -4,6 +4,7 @@ import difflib
 import inspect
 import pickle
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,6 +105,7 @@ def _continue(run: lightning.Trainer, module: MatchingModule, data: BatchData, l
     started = _Started()
     run.callbacks.append(started)  # type: ignore[attr-defined]
     try:
+        _check_unpacked(last)
         run.fit(module, data, ckpt_path=last, weights_only=True)
     except Exception as error:
         if started.is_set or isinstance(error, UserInputError):
@@ -115,6 +117,14 @@ def _continue(run: lightning.Trainer, module: MatchingModule, data: BatchData, l
             f"{last} cannot be taken up ({said.splitlines()[0]}): it is damaged, or was not written by this training. "
             "Move it away to train from the beginning."
         ) from error
+
+
+def _check_unpacked(last: Path) -> None:
+    """Refuse a state that is larger unpacked than on the disk: torch packs nothing, but reads what is packed."""
+    with zipfile.ZipFile(last) as archive:
+        unpacked = sum(item.file_size for item in archive.infolist())
+    if unpacked > last.stat().st_size:
+        raise UserInputError(f"{last} cannot be taken up: it would unpack to {unpacked} bytes. Move it away.")
 
 
 class _Started(Callback):

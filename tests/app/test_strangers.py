@@ -278,6 +278,7 @@ STATES: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "text for loops": lambda state: pickled({**state, "loops": "ran"}),
     "text": lambda state: b"not a state at all",
     "nothing": lambda state: b"",
+    "zeros, packed": lambda state: deflated(pickled({**state, "more": torch.zeros(10**7)})),
     "half": lambda state: pickled(state)[:-2000],
 }
 
