@@ -20,6 +20,7 @@ from gm_multimodal.app.design_task import input_digest, plan, read_task
 from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.run_folder import Row, RunFolder, design_id, writing
 from gm_multimodal.app.schemas.design import DesignConfig
+from gm_multimodal.app.terminal import remark, show
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.product import Product
 from gm_multimodal.protein.constraints import constrain, residue_bias
@@ -60,10 +61,10 @@ def design(config: DesignConfig) -> DesignReport | None:
         KeyboardInterrupt: As `run`.
     """
     if config.validate:
-        print(plan(config, read_task(config)))
+        show(*plan(config, read_task(config)))
         return None
     report = run(config)
-    print(summary(report.folder, report.rows, report.computed, report.on_disk, report.best))
+    show(*summary(report.folder, report.rows, report.computed, report.on_disk, report.best))
     return report
 
 
@@ -148,10 +149,10 @@ def _warn_of_length(config: DesignConfig, checkpoint: Checkpoint, lengths: Seque
     outside = sorted({length for length in lengths if not shortest <= length <= longest})
     if outside:
         which = f"{outside[0]} lies" if len(outside) == 1 else f"{outside[0]} to {outside[-1]} lie"
-        print(
-            f"gm-multimodal design: warning: length {which} outside {shortest}-{longest}, the lengths "
+        remark(
+            "gm-multimodal design: warning",
+            f"length {which} outside {shortest}-{longest}, the lengths "
             f"that checkpoint {config.checkpoint} was trained on; look at the designs with care.",
-            file=sys.stderr,
         )
 
 

@@ -18,6 +18,7 @@ from gm_multimodal.app.prepare_folder import PrepareFolder, fingerprint
 from gm_multimodal.app.prepare_report import write_report
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.prepare import PrepareConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.app.workers import Lost, run_each
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.preparation.clusters import cluster, method_version, resolve_method
@@ -184,7 +185,7 @@ def _finish(
                 "Other filters are another dataset: give another out=FOLDER."
             )
         merge(shards, folder.dataset, selection.kept, state, with_positions=config.gaps == "mark")
-    print(write_report(folder, files=sum(len(shard.sources) for shard in shards) + len(absent), method=method))
+    show(*write_report(folder, files=sum(len(shard.sources) for shard in shards) + len(absent), method=method))
     return chains
 
 

@@ -11,7 +11,6 @@
 A design is done when its row stands in designs.csv and its files exist.
 """
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from gm_multimodal.app.csv_table import write_table
+from gm_multimodal.app.csv_table import read_table, write_table
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.records import read_record
 from gm_multimodal.errors import UserInputError
@@ -132,10 +131,8 @@ class RunFolder:
         table = self.path / _TABLE
         if not table.exists():
             return {}
-        with table.open(encoding="utf-8", newline="") as lines:
-            reader = csv.DictReader(lines)
-            rows = list(reader)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        columns, rows = read_table(table)
+        if columns != COLUMNS:
             raise UserInputError(f"{table} has other columns than a run's table: move it away, or give another out=.")
         numbered = {int(row["id"].removeprefix("design_")): row for row in rows}
         return {index: row for index, row in sorted(numbered.items()) if self._has_files(index)}

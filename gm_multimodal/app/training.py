@@ -12,6 +12,7 @@ from gm_multimodal.app import records
 from gm_multimodal.app.devices import set_threads
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.training import RunConfig, TrainingConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.product import Factor
 from gm_multimodal.protein.dataset import Chains, read_chains
 from gm_multimodal.training.build import build
@@ -102,7 +103,7 @@ def describe(chains: Chains) -> str:
 def say(text: str) -> None:
     """Print on one process for all."""
     if is_first_process():
-        print(text, flush=True)
+        show(text)
 
 
 def say_what_next(released: Path) -> None:

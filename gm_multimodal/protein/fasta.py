@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.printable import printable
 from gm_multimodal.protein.residues import MASK, RESIDUES, encode
 
 _STAND_INS: Final = {"U": "C", "O": "K", "B": "D", "Z": "E", "J": "L"}
@@ -25,7 +26,7 @@ class Record:
     """One sequence.
 
     Attributes:
-        name: first word of its header.
+        name: first word of its header, with escapes for what cannot be printed.
         tokens: [L] int64; 20 where the letter was X.
         remarks: what was changed, one line each.
     """
@@ -58,7 +59,7 @@ def read_fasta(path: str | Path) -> list[Record]:
 
 
 def _record(path: Path, number: int, header: str, body: str) -> Record:
-    name = (header.split() or [f"record{number}"])[0]
+    name = printable((header.split() or [f"record{number}"])[0])
     sequence = "".join(body.split()).upper().removesuffix("*")
     if not sequence:
         raise UserInputError(f"{path}: record {name} has no sequence.")

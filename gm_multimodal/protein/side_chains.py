@@ -16,8 +16,9 @@ from biotite.structure.info import residue as plain_residue
 from biotite.structure.io.pdb import PDBFile
 from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile, get_structure
 
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.errors import StructureError, UserInputError
 from gm_multimodal.protein.residues import THREE_LETTER
+from gm_multimodal.protein.structure_file import check_names
 
 _BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
 _HYDROGENS: Final = ("H", "D")
@@ -53,7 +54,13 @@ def read_atoms(path: str | Path, extra_fields: Sequence[str] = ()) -> struc.Atom
         UserInputError: The atoms beyond the backbone are malformed.
     """
     try:
-        return _parse(Path(path), {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy", *extra_fields]})
+        atoms = _parse(Path(path), {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy", *extra_fields]})
+        check_names(
+            path, atom=atoms.atom_name.tolist(), element=atoms.element.tolist(), residue=atoms.res_name.tolist()
+        )
+        return atoms
+    except StructureError:
+        raise
     except Exception as error:  # a malformed file can break a parser anywhere
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserInputError(f"{path}: its atoms beyond the backbone cannot be read: {reason}") from error

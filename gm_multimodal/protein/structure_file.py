@@ -8,7 +8,7 @@ import gzip
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from biotite.structure.io.pdb import PDBFile
 from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile
 
 from gm_multimodal.errors import StructureError
+from gm_multimodal.printable import printable
 
 SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 """What the name of a structure file ends in; each may be followed by ``.gz``."""
@@ -102,7 +103,9 @@ class StructureFile:
             if not 1 <= model <= self.models:
                 raise ValueError(f"it has {self.models} models")
             read = _pdb_atoms if isinstance(self.content, PDBFile) else _cif_atoms
-            return read(self.content, model)
+            atoms = read(self.content, model)
+            check_names(self.path, chain=atoms.chain, residue=atoms.residue, insertion=atoms.insertion)
+            return atoms
 
 
 def is_structure_name(name: str) -> bool:
@@ -137,6 +140,22 @@ def open_structure(path: str | Path, *, max_bytes: int | None = None) -> Structu
         text = content.decode("ascii", "replace")
         is_cif = name.removesuffix(".gz").endswith("cif")
         return _open_cif(path, CIFFile.read(io.StringIO(text))) if is_cif else _open_pdb(path, text)
+
+
+def check_names(path: str | Path, **names: Iterable[str]) -> None:
+    """Refuse names that cannot be printed; those of chains, residues and atoms go into tables and files as they are.
+
+    Args:
+        path: of the file.
+        names: all of a kind, by kind.
+
+    Raises:
+        StructureError: One of them holds a control character or its like.
+    """
+    for kind, found in names.items():
+        odd = sorted(name for name in set(found) if not name.isprintable())
+        if odd:
+            raise StructureError(path, f"has the {kind} name {printable(odd[0])}, which cannot be printed: change it")
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The structures of an evaluation: any file, folder or pattern; what cannot be read is set aside with its reason."""
 
-import csv
 import glob
 import hashlib
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from gm_multimodal.app.csv_table import read_table
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.protein.structure import read_backbone
@@ -127,10 +127,13 @@ def _confidences(folder: Path) -> dict[str, float]:
     if not table.is_file():
         return {}
     found = {}
-    with table.open(encoding="utf-8", newline="", errors="replace") as lines:
-        for row in csv.DictReader(lines):
-            try:
-                found[row["file"]] = float(row["confidence"])
-            except (KeyError, TypeError, ValueError):
-                continue  # another program's table
+    try:
+        _, rows = read_table(table)
+    except UserInputError:
+        return {}  # another program's file
+    for row in rows:
+        try:
+            found[row["file"]] = float(row["confidence"])
+        except (KeyError, ValueError):
+            continue  # another program's table
     return found

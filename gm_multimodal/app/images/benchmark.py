@@ -18,6 +18,7 @@ from gm_multimodal.app.records import check_record, keep_record
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.images_benchmark import ImageBenchmarkConfig
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import ImageSet, load_images, points_of
@@ -128,7 +129,7 @@ def _report(config: ImageBenchmarkConfig, out: Path, rows: dict[Cell, Row]) -> P
         ]
     )
     write_atomically(out / "table.md", text + "\n")
-    print(f"\n{text}\n\nAll figures are in {out / 'table.csv'}, pictures in {out / 'grids'}.")
+    show("", *text.split("\n"), "", f"All figures are in {out / 'table.csv'}, pictures in {out / 'grids'}.")
     return out / "table.csv"
 
 

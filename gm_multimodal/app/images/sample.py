@@ -13,6 +13,7 @@ from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.records import keep_record
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.images_sample import ImageSampleConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import points_of
 from gm_multimodal.images.pictures import write_gif, write_grid
@@ -52,7 +53,7 @@ def sample(config: ImageSampleConfig) -> Path:
         if config.trajectory:
             film = _film(sampler, network, model.pixels, config.seed, min(config.num_samples, SHOWN))
             write_gif(out / "trajectory.gif", film, COLUMNS)
-    print(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
+    show(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
     return out
 
 
