@@ -1,11 +1,17 @@
 """The package's own error vocabulary: what a user can mend, and what only the programmer can."""
 
+from gm_multimodal.printable import message
+
 
 class UserInputError(ValueError):
     """Something the user can mend in the command or its inputs; the command line ends with exit code 2.
 
-    The message names the thing, what came, what would do and, where it helps, the next command to type.
+    The message names the thing, what came, what would do and, where it helps, the next command to type. What came may
+    be anything: the message is one printable line, and of a long one the beginning and the end stay.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(message(text))
 
 
 class CheckpointError(UserInputError):
@@ -25,7 +31,7 @@ class StructureError(UserInputError):
 
     def __init__(self, path: object, reason: str, advice: str = "") -> None:
         super().__init__(f"structure file {path} {reason}{advice and f': {advice}'}")
-        self.reason = reason
+        self.reason = message(reason)
 
 
 class TooLarge(UserInputError):

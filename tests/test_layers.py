@@ -12,7 +12,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Lowest first; parts on one line know nothing of each other. Sampling reads networks the way the objective does.
 LAYERS = (
-    ("errors", "files", "noise"),
+    ("printable",),
+    ("cells", "errors", "files", "noise"),
     ("reading",),
     ("spaces",),
     ("generators", "schedules"),

@@ -22,6 +22,7 @@ from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.out_folder import only_run_in, writing
 from gm_multimodal.app.run_folder import Row, RunFolder, design_id
 from gm_multimodal.app.schemas.design import DesignConfig
+from gm_multimodal.app.terminal import remark, show
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.product import Product
 from gm_multimodal.protein.constraints import constrain, residue_bias
@@ -62,10 +63,10 @@ def design(config: DesignConfig) -> DesignReport | None:
         KeyboardInterrupt: As `run`.
     """
     if config.validate:
-        print(plan(config, read_task(config)))
+        show(*plan(config, read_task(config)))
         return None
     report = run(config)
-    print(summary(report.folder, report.rows, report.computed, report.on_disk, report.best))
+    show(*summary(report.folder, report.rows, report.computed, report.on_disk, report.best))
     return report
 
 
@@ -163,10 +164,10 @@ def _warn_of_length(config: DesignConfig, checkpoint: Checkpoint, lengths: Seque
     outside = sorted({length for length in lengths if not shortest <= length <= longest})
     if outside:
         which = f"{outside[0]} lies" if len(outside) == 1 else f"{outside[0]} to {outside[-1]} lie"
-        print(
-            f"gm-multimodal design: warning: length {which} outside {shortest}-{longest}, the lengths "
+        remark(
+            "gm-multimodal design: warning",
+            f"length {which} outside {shortest}-{longest}, the lengths "
             f"that checkpoint {config.checkpoint} was trained on; look at the designs with care.",
-            file=sys.stderr,
         )
 
 

@@ -3,13 +3,13 @@
 import glob
 import hashlib
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
 from gm_multimodal.app.run_folder import design_id
 from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.design import DesignConfig
+from gm_multimodal.app.terminal import remark
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.constraints import residue_bias
 from gm_multimodal.protein.contigs import parse_contig
@@ -46,12 +46,12 @@ def input_digest(task: Task) -> str:
     """Return 16 hexadecimal digits of the names and contents of all input files; "" without any."""
     digest = hashlib.sha256()
     for path in task.files:
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(os.fsencode(path.name) + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16] if task.files else ""
 
 
-def plan(config: DesignConfig, task: Task) -> str:
-    """Return what would be designed, in lines: inputs, chains, what is given, constraints, lengths."""
+def plan(config: DesignConfig, task: Task) -> list[str]:
+    """Return what would be designed, line by line: inputs, chains, what is given, constraints, lengths."""
     total = config.number * task.inputs
     lengths = [len(task.blueprint(index)) for index in range(total)]
     shown = f"{min(lengths)}" if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
@@ -73,12 +73,12 @@ def plan(config: DesignConfig, task: Task) -> str:
         lines += [f"  {line}" for line in describe(blueprint)]
     if total > _SHOWN:
         lines.append(f"and {total - _SHOWN} more")
-    return "\n".join([*lines, f"nothing was computed; the same command without validate=true writes {config.out}"])
+    return [*lines, f"nothing was computed; the same command without validate=true writes {config.out}"]
 
 
 def note(text: str) -> None:
     """Say something on standard error that the user should know and that stops nothing."""
-    print(f"gm-multimodal design: note: {text}", file=sys.stderr)
+    remark("gm-multimodal design: note", text)
 
 
 def _limit(config: DesignConfig) -> int:

@@ -26,6 +26,7 @@ from gm_multimodal.app.report.page import write_report
 from gm_multimodal.app.report.results import Results
 from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.evaluate import EvaluateConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import leftovers, write_atomically
 from gm_multimodal.protein.metrics import per_structure
@@ -111,7 +112,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
         write_json(out / "summary.json", summary)
         write_report(out / "report.html", results, rejected)
     report = EvaluationReport(out, results.table, summary, rejected)
-    print(_closing(report))
+    show(*_closing(report))
     return report
 
 
@@ -182,18 +183,16 @@ def _against(results: Results, compare_with: reference.Reference, kept: Kept) ->
     )
 
 
-def _closing(report: EvaluationReport) -> str:
+def _closing(report: EvaluationReport) -> list[str]:
     count, set_aside = len(report.table.structures), len(report.rejected)
     alike = report.summary["across"]["clusters"]["value"]
     rejected = f", {_counted(set_aside, 'file')} set aside (rejected.csv says why)" if set_aside else ""
     clusters = f", {_counted(alike, 'cluster')} at TM 0.5" if count > 1 else ""
-    return "\n".join(
-        [
-            f"{_counted(count, 'structure')} measured{rejected}{clusters}: {report.folder}",
-            f"next: open {report.folder / 'report.html'} in a browser; summary.json says what each column of "
-            "metrics.csv means",
-        ]
-    )
+    return [
+        f"{_counted(count, 'structure')} measured{rejected}{clusters}: {report.folder}",
+        f"next: open {report.folder / 'report.html'} in a browser; summary.json says what each column of "
+        "metrics.csv means",
+    ]
 
 
 def _counted(count: int, noun: str) -> str:

@@ -8,7 +8,6 @@ import errno
 import os
 import platform
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from gm_multimodal.app.terminal import remark
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import in_the_way, leftovers, write_atomically
 
@@ -72,10 +72,10 @@ def only_run_in(folder: Path, part: str = "") -> Iterator[None]:
                 raise
             with suppress(OSError):
                 place.unlink()
-            print(
-                f"gm-multimodal: warning: {folder} lies on a file system without locks ({error.strerror}): "
-                "see to it that no other run writes there.",
-                file=sys.stderr,
+            remark(
+                "gm-multimodal: warning",
+                f"{folder} lies on a file system without locks ({error.strerror}): see to it that no other run "
+                "writes there.",
             )
     try:
         if lock.is_locked:

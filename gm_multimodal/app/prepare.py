@@ -19,6 +19,7 @@ from gm_multimodal.app.prepare_folder import PrepareFolder, fingerprint
 from gm_multimodal.app.prepare_report import write_report
 from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.prepare import PrepareConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.app.workers import Lost, run_each
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import own_folder
@@ -189,7 +190,7 @@ def _finish(
                 "Other filters are another dataset: give another out=FOLDER."
             )
         merge(shards, folder.dataset, selection.kept, state, with_positions=config.gaps == "mark")
-    print(write_report(folder, files=sum(len(shard.sources) for shard in shards) + len(absent), method=method))
+    show(*write_report(folder, files=sum(len(shard.sources) for shard in shards) + len(absent), method=method))
     return chains
 
 

@@ -15,6 +15,7 @@ from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.out_folder import foreign, only_run_in, writing
 from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.training import RunConfig, TrainingConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.errors import CheckpointError
 from gm_multimodal.files import in_the_way, own_folder
 from gm_multimodal.product import Factor
@@ -150,7 +151,7 @@ def describe(chains: Chains) -> str:
 def say(text: str) -> None:
     """Print on one process for all."""
     if is_first_process():
-        print(text, flush=True)
+        show(text)
 
 
 def say_what_next(released: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.errors import TooLarge, UserInputError
+from gm_multimodal.printable import printable
 from gm_multimodal.protein.residues import MASK, RESIDUES, encode
 from gm_multimodal.reading import MAX_BYTES, read_bytes
 
@@ -29,7 +30,7 @@ class Record:
     """One sequence.
 
     Attributes:
-        name: first word of its header.
+        name: first word of its header, with escapes for what cannot be printed.
         tokens: [L] int64; 20 where the letter was X.
         remarks: what was changed, one line each.
     """
@@ -70,7 +71,7 @@ def read_fasta(path: str | Path, *, max_bytes: int = MAX_BYTES) -> list[Record]:
 
 
 def _record(path: Path, number: int, header: str, body: str) -> Record:
-    name = (header.split() or [f"record{number}"])[0]
+    name = printable((header.split() or [f"record{number}"])[0])
     if len(body) > 2 * _MOST_LETTERS:  # line ends and blanks included
         raise UserInputError(f"{path}: record {name} has more than {_MOST_LETTERS} letters; no protein is as long.")
     sequence = "".join(body.split()).upper().removesuffix("*")

@@ -15,9 +15,10 @@ from biotite.structure.info import residue as plain_residue
 from biotite.structure.io.pdb import PDBFile
 from biotite.structure.io.pdbx import get_structure
 
-from gm_multimodal.errors import TooLarge, UserInputError
+from gm_multimodal.errors import StructureError, TooLarge, UserInputError
 from gm_multimodal.protein.cif import parse_binary_cif, parse_cif
 from gm_multimodal.protein.residues import THREE_LETTER
+from gm_multimodal.protein.structure_file import check_names
 from gm_multimodal.reading import MAX_BYTES, read_bytes
 
 _BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
@@ -56,7 +57,13 @@ def read_atoms(path: str | Path, extra_fields: Sequence[str] = (), *, max_bytes:
     """
     options = {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy", *extra_fields]}
     try:
-        return _parse(Path(path), options, max_bytes)
+        atoms = _parse(Path(path), options, max_bytes)
+        check_names(
+            path, atom=atoms.atom_name.tolist(), element=atoms.element.tolist(), residue=atoms.res_name.tolist()
+        )
+        return atoms
+    except StructureError:
+        raise
     except TooLarge as error:
         raise UserInputError(f"{path} {error.reason}: give a larger max_megabytes") from error
     except Exception as error:  # a malformed file can break a parser anywhere

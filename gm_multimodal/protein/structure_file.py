@@ -18,6 +18,7 @@ import numpy.typing as npt
 from biotite.structure.io.pdb import PDBFile
 
 from gm_multimodal.errors import StructureError, TooLarge
+from gm_multimodal.printable import printable
 from gm_multimodal.protein.cif import parse_binary_cif, parse_cif
 from gm_multimodal.reading import MAX_BYTES, read_bytes
 
@@ -101,7 +102,9 @@ class StructureFile:
             if not 1 <= model <= self.models:
                 raise ValueError(f"it has {self.models} models")
             read = _pdb_atoms if isinstance(self.content, PDBFile) else _cif_atoms
-            return read(self.content, model)
+            atoms = read(self.content, model)
+            check_names(self.path, chain=atoms.chain, residue=atoms.residue, insertion=atoms.insertion)
+            return atoms
 
 
 def is_structure_name(name: str) -> bool:
@@ -135,6 +138,22 @@ def open_structure(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Structure
         if name.removesuffix(".gz").endswith("cif"):
             return _open_cif(path, parse_cif(content, max_bytes))
         return _open_pdb(path, content.decode("ascii", "replace"))
+
+
+def check_names(path: str | Path, **names: Iterable[str]) -> None:
+    """Refuse names that cannot be printed; those of chains, residues and atoms go into tables and files as they are.
+
+    Args:
+        path: of the file.
+        names: all of a kind, by kind.
+
+    Raises:
+        StructureError: One of them holds a control character or its like.
+    """
+    for kind, found in names.items():
+        odd = sorted(name for name in set(found) if not name.isprintable())
+        if odd:
+            raise StructureError(path, f"has the {kind} name {printable(odd[0])}, which cannot be printed: change it")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from gm_multimodal.app.records import check_record, keep_record
 from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.images_benchmark import ImageBenchmarkConfig
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.app.training import held
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import leftovers, own_folder, write_atomically
@@ -151,7 +152,7 @@ def _report(config: ImageBenchmarkConfig, out: Path, rows: dict[Cell, Row]) -> P
         ]
     )
     write_atomically(out / "table.md", text + "\n")
-    print(f"\n{text}\n\nAll figures are in {out / 'table.csv'}, pictures in {out / 'grids'}.")
+    show("", *text.split("\n"), "", f"All figures are in {out / 'table.csv'}, pictures in {out / 'grids'}.")
     return out / "table.csv"
 
 

@@ -14,6 +14,7 @@ from gm_multimodal.app.out_folder import only_run_in, writing
 from gm_multimodal.app.records import keep_record
 from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.images_sample import ImageSampleConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import points_of
@@ -47,7 +48,7 @@ def sample(config: ImageSampleConfig) -> Path:
     with only_run_in(Path(config.out)):
         out = _keep_record(config, model.digest)
         images = _complete(out, config, sampler, model.network.to(device), model.pixels)
-    print(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
+    show(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
     return out
 
 

@@ -16,7 +16,9 @@ from typing import Any, Final, final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gm_multimodal.cells import as_cell
 from gm_multimodal.files import replacing
+from gm_multimodal.printable import message, printable
 from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, Stretch
 from gm_multimodal.protein.preparation.sources import Source
@@ -187,15 +189,13 @@ def _digest(sources: Sequence[Source], criteria: Criteria) -> str:
 
 def _cells(rejection: Rejection) -> tuple[str, ...]:
     number = "" if rejection.number is None else f"{rejection.number:g}"
-    # names of files may hold what no encoding can write
-    texts = (rejection.file, rejection.chain, rejection.residues, rejection.reason, number)
-    return tuple(text.encode("utf-8", "replace").decode() for text in texts)
+    return tuple(map(as_cell, (rejection.file, rejection.chain, rejection.residues, message(rejection.reason), number)))
 
 
 def _row(stretch: Stretch) -> dict[str, Any]:
     return {
-        "id": stretch.id,
-        "source": stretch.source,
+        "id": printable(stretch.id),
+        "source": printable(stretch.source),
         "chain": stretch.chain,
         "model": stretch.model,
         "sequence": stretch.sequence,
