@@ -98,7 +98,7 @@ def _content(session: requests.Session, url: str, origins: frozenset[str], patie
     try:
         for _ in range(_MOST_REDIRECTS + 1):
             if _origin(url) not in origins:
-                raise Unanswered("a redirect to another server was refused")
+                raise Unanswered("it refers to another server, which was not asked")
             with session.get(
                 url, timeout=timeout, stream=True, allow_redirects=False, headers={"Accept-Encoding": "identity"}
             ) as response:
