@@ -100,21 +100,20 @@ def fetch_all(
     with requests.Session() as session:
         for entry in entries:
             name, database = file_name(entry), alphafold if entry.is_predicted else pdb
-            if local_source(entry, folder) is not None:
-                continue  # another chain of an entry that has just come
-            if name not in reasons and in_a_row[database.name] >= _MOST_IN_A_ROW:
-                reasons[name] = f"{NOT_FETCHED}: {database.name} had failed {_MOST_IN_A_ROW} times in a row"
-            if name not in reasons:
-                try:
-                    _fetch(session, entry, folder, database, patience)
-                except Unanswered as error:
-                    reasons[name] = f"{NOT_FETCHED}: {database.name}: {error}"
+            # another line may have asked for another chain of the same entry
+            if name not in reasons and local_source(entry, folder) is None:
+                if in_a_row[database.name] >= _MOST_IN_A_ROW:
+                    reasons[name] = f"{NOT_FETCHED}: {database.name} had failed {_MOST_IN_A_ROW} times in a row"
+                else:
                     in_a_row[database.name] += 1
-                    failures[entry] = reasons[name]
-                    continue
-                except TooLarge as error:
-                    reasons[name] = f"not fetched: it {error.reason}"
-                in_a_row[database.name] = 0
+                    try:
+                        _fetch(session, entry, folder, database, patience)
+                        in_a_row[database.name] = 0
+                    except Unanswered as error:
+                        reasons[name] = f"{NOT_FETCHED}: {database.name}: {error}"
+                    except TooLarge as error:
+                        reasons[name] = f"not fetched: it {error.reason}"
+                        in_a_row[database.name] = 0
             if name in reasons:
                 failures[entry] = reasons[name]
     return failures
