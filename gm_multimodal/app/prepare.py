@@ -24,11 +24,19 @@ from gm_multimodal.app.workers import Lost, run_each
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import own_folder
 from gm_multimodal.protein.preparation.clusters import cluster, method_version, resolve_method
-from gm_multimodal.protein.preparation.download import fetch, is_absent, local_source, missing
+from gm_multimodal.protein.preparation.download import (
+    NOT_FETCHED,
+    fetch_all,
+    file_name,
+    is_absent,
+    local_source,
+    missing,
+)
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, examine
 from gm_multimodal.protein.preparation.selection import select
 from gm_multimodal.protein.preparation.shards import Shard, merge, plan, rows_of, write_rejections
 from gm_multimodal.protein.preparation.sources import DatabaseEntry, Source, find
+from gm_multimodal.protein.preparation.web import Patience
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ def prepare(config: PrepareConfig) -> PrepareReport:
     with only_run_in(folder.path):
         folder.open(_record(config, method), _made_with(method))
         try:
-            sources, absent = _sources(found, folder, download=config.download)
+            sources, absent = _sources(found, folder, config)
             shards = plan(sources, _criteria(config), folder.shards)
             with writing(folder.path):
                 folder.clean({shard.path.stem for shard in shards})
@@ -110,13 +118,13 @@ def _processors() -> int:
 
 
 def _sources(
-    found: list[Source] | list[DatabaseEntry], folder: PrepareFolder, *, download: bool
+    found: list[Source] | list[DatabaseEntry], folder: PrepareFolder, config: PrepareConfig
 ) -> tuple[list[Source], list[Rejection]]:
-    """Return the files to read, fetched if they are ids and that was asked for, and what no database has."""
+    """Return the files to read, fetched if they are ids and that was asked for, and why others are not there."""
     sources = [item for item in found if isinstance(item, Source)]
     entries = [item for item in found if isinstance(item, DatabaseEntry)]
     to_fetch = missing(entries, folder.downloads)
-    if to_fetch and not download:
+    if to_fetch and not config.download:
         raise UserInputError(
             f"{len(to_fetch)} of {len(entries)} ids are not in {folder.downloads} ({to_fetch[0].id}, ...): give "
             "download=true to fetch them from the PDB and the AlphaFold database, which needs a connection."
@@ -124,17 +132,24 @@ def _sources(
     if to_fetch:
         with writing(folder.path):
             own_folder(folder.downloads)
-    for entry in _bar(to_fetch, "download"):
-        fetch(entry, folder.downloads)
-    absent = []
+    patience = Patience(max_bytes=config.max_megabytes * MEGABYTE, seconds=config.max_seconds)
+    failures = fetch_all(_bar(to_fetch, "download"), folder.downloads, patience) if to_fetch else {}
+    without = [Rejection(file_name(entry), entry.chain or "", "", reason) for entry, reason in failures.items()]
     for entry in entries:
         source = local_source(entry, folder.downloads)
-        assert source is not None
-        if is_absent(entry, folder.downloads):
-            absent.append(Rejection(source.name, "", "", "not in the database"))
+        if source is None:
+            assert entry in failures
+        elif is_absent(entry, folder.downloads):
+            without.append(Rejection(source.name, "", "", "not in the database"))
         else:
             sources.append(source)
-    return sources, absent
+    if later := sum(reason.startswith(NOT_FETCHED) for reason in failures.values()):
+        print(
+            f"gm-multimodal prepare: warning: {later} of {len(entries)} ids could not be fetched now; "
+            f"{folder.rejected} says why, and the same command tries them again.",
+            file=sys.stderr,
+        )
+    return sources, without
 
 
 def _read_files(shards: list[Shard], config: PrepareConfig, workers: int) -> int:
@@ -170,7 +185,7 @@ def _finish(
     workers: int,
 ) -> int:
     """Write the dataset, its rejections and the report from the shards, and return the number of chains."""
-    state = fingerprint([*(shard.path.stem for shard in shards), *(rejection.file for rejection in absent)])
+    state = fingerprint([*(shard.path.stem for shard in shards), *(f"{item.file} {item.reason}" for item in absent)])
     chains = rows_of(folder.dataset, state)
     if chains is None:
         selection = select(

@@ -1,6 +1,7 @@
 """`prepare` from files to a dataset that `train` reads; the fixtures are made awkward here."""
 
 import csv
+import functools
 import gzip
 import hashlib
 import itertools
@@ -18,10 +19,13 @@ import pytest
 import yaml
 
 from gm_multimodal.protein.dataset import read_chains
+from gm_multimodal.protein.preparation.download import Database, fetch_all
 from gm_multimodal.protein.preparation.shards import MOST_FILES
 from gm_multimodal.protein.preparation.sources import find
+from gm_multimodal.protein.preparation.web import Patience
 from gm_multimodal.protein.residues import decode
 from gm_multimodal.protein.structure import read_backbone
+from tests.protein.preparation.answers import binary_cif, serving
 
 ANY = {"split": None, "min_length": 1, "max_length": 1000}
 FINAL = ("chains.parquet", "rejected.csv", "report.md", "config.yaml", "lengths.png", "secondary_structure.png")
@@ -237,21 +241,46 @@ def test_nothing_is_kept_but_open_shards_while_files_are_read(structures, monkey
     assert max(alive) <= MOST_FILES + 1 < 100
 
 
-def test_ids_need_a_connection_and_say_so(run, tmp_path, monkeypatch):
+def test_ids_need_a_connection_and_say_so(run):
     Path("ids.txt").write_text("1abc\nP12345\n")
     code, _, err = run("prepare", "structures=ids.txt", "out=made")
     assert code == 2
     assert "2 of 2 ids are not in made" in err and "download=true" in err
-    import requests
-    from biotite.database import rcsb
 
-    def offline(*_):
-        raise requests.exceptions.ConnectionError("no network")
 
-    monkeypatch.setattr(rcsb, "fetch", offline)
-    code, _, err = run("prepare", "structures=ids.txt", "out=made", "download=true")
-    assert code == 2
-    assert "cannot be reached for 1abc (ConnectionError)" in err
+def test_what_cannot_be_fetched_now_is_listed_and_tried_by_the_next_run(run, data_folder, monkeypatch):
+    from gm_multimodal.app import prepare as command
+
+    Path("ids.txt").write_text("1abc_A\n2abc\n9zzz\n")
+    arguments = ("prepare", "structures=ids.txt", "out=made", "download=true", "workers=1", "keep_duplicates=true")
+    path = data_folder / "3c4s_A_1.cif"
+    with serving() as server:
+        database = Database("the PDB", server.origin + "/{id}.bcif", (server.origin,), False)
+        monkeypatch.setattr(command, "fetch_all", functools.partial(fetch_all, pdb=database))
+        monkeypatch.setattr(command, "Patience", functools.partial(Patience, waits=(0.01,)))
+        server.tell("/1abc.bcif", (503, {}, b""))
+        server.tell("/2abc.bcif", (200, {}, b"<html>captcha</html>"))
+        code, _, err = run(*arguments)
+        assert code == 2 and "no chain of structures=ids.txt can be used" in err
+        assert "2 of 3 ids could not be fetched now" in err and "the same command tries them again" in err
+        later = "not fetched, the next run tries again: the PDB: "
+        absent = [("not in the database", "")]
+        busy = [(f"{later}HTTP status 503", "")]
+        page = [(f"{later}the answer is a web page or XML", "")]
+        assert rejections(Path("made")) == {"1abc.bcif": busy, "2abc.bcif": page, "9zzz.bcif": absent}
+
+        server.tell("/2abc.bcif", (200, {}, binary_cif(path, "2ABC")))
+        code, _, err = run(*arguments)
+        assert code == 0, err
+        assert rejections(Path("made")) == {"1abc.bcif": busy, "9zzz.bcif": absent}
+
+        server.tell("/1abc.bcif", (200, {}, binary_cif(path, "1ABC")))
+        server.asked.clear()
+        code, _, err = run(*arguments)
+        assert code == 0 and "could not be fetched" not in err
+        assert server.asked == ["/1abc.bcif"]
+        assert rejections(Path("made")) == {"9zzz.bcif": absent}
+    assert pq.read_table("made/chains.parquet")["source"].to_pylist() == ["1abc.bcif", "2abc.bcif"]
 
 
 @pytest.mark.parametrize(

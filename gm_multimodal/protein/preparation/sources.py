@@ -49,6 +49,11 @@ class DatabaseEntry:
     is_predicted: bool
     chain: str | None = None
 
+    def __post_init__(self) -> None:
+        match = (_ALPHAFOLD_ID if self.is_predicted else _PDB_ID).fullmatch(self.id)
+        if not match or match["id"] != self.id:  # it becomes part of an address and of a file name
+            raise UserInputError(f"{self.id[:40]!r} is not an id: give 1abc of the PDB, or P12345 of UniProt.")
+
 
 def find(structures: str) -> list[Source] | list[DatabaseEntry]:
     """Return the files of a folder (with its subfolders), of a glob pattern, one file, or the ids that a file lists.

@@ -1,7 +1,6 @@
 import pytest
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.preparation.download import fetch, is_absent, local_source, missing
 from gm_multimodal.protein.preparation.sources import DatabaseEntry, find
 
 
@@ -58,32 +57,8 @@ def test_nothing_there(tmp_path):
             find(str(tmp_path / place))
 
 
-def test_entries_are_fetched_once_and_absent_ones_are_remembered(tmp_path, monkeypatch):
-    import io
-
-    import requests
-    from biotite.database import RequestError, afdb, rcsb
-
-    asked = []
-
-    def answer(name, kind):
-        asked.append(name)
-        if name == "9zzz":
-            raise RequestError("no such entry")
-        if name == "8off":
-            raise requests.exceptions.ConnectionError("offline")
-        return io.BytesIO(f"{name} {kind}".encode())
-
-    monkeypatch.setattr(rcsb, "fetch", answer)
-    monkeypatch.setattr(afdb, "fetch", answer)
-    entries = [DatabaseEntry("1abc", False, "B"), DatabaseEntry("P12345", True), DatabaseEntry("9zzz", False)]
-    for entry in missing(entries, tmp_path):
-        fetch(entry, tmp_path)
-    assert asked == ["1abc", "P12345", "9zzz"]
-    assert missing(entries, tmp_path) == []
-    assert [is_absent(entry, tmp_path) for entry in entries] == [False, False, True]
-    source = local_source(entries[0], tmp_path)
-    assert source is not None
-    assert (source.path.read_bytes(), source.chain) == (b"1abc bcif", "B")
-    with pytest.raises(UserInputError, match=r"cannot be reached for 8off .*give a folder of files"):
-        fetch(DatabaseEntry("8off", False), tmp_path)
+@pytest.mark.parametrize("name", ["../1abc", "1abc/..", "1abc\n", "", "1abc_A", "١abc", "AF-P12345-F1", "P12345?x"])
+@pytest.mark.parametrize("is_predicted", [False, True])
+def test_what_is_not_an_id_becomes_no_entry(name, is_predicted):
+    with pytest.raises(UserInputError, match="is not an id"):
+        DatabaseEntry(name, is_predicted)
