@@ -19,7 +19,7 @@ from gm_multimodal.app.prepare_folder import PrepareFolder, fingerprint
 from gm_multimodal.app.prepare_report import write_report
 from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.prepare import PrepareConfig
-from gm_multimodal.app.terminal import show
+from gm_multimodal.app.terminal import remark, show
 from gm_multimodal.app.workers import Lost, run_each
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import own_folder
@@ -144,10 +144,10 @@ def _sources(
         else:
             sources.append(source)
     if later := sum(reason.startswith(NOT_FETCHED) for reason in failures.values()):
-        print(
-            f"gm-multimodal prepare: warning: {later} of {len(entries)} ids could not be fetched now; "
-            f"{folder.rejected} says why, and the same command tries them again.",
-            file=sys.stderr,
+        remark(
+            "gm-multimodal prepare: warning",
+            f"{later} of {len(entries)} ids could not be fetched now; {folder.rejected} says why, and the same command "
+            "tries them again.",
         )
     return sources, without
 
