@@ -1,9 +1,12 @@
 """The report: whole and alone, whatever there is to show; in a browser without errors, sorted, on a phone too."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -40,6 +43,44 @@ def page(folder) -> str:
 
 def data_of(page: str) -> dict:
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+
+
+def digest_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+class Parsed(HTMLParser):
+    """Tags with the names of their attributes, the texts of styles and scripts, the policy."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags, self.texts, self.policy, self._raw = set(), {"style": [], "script": []}, "", None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.tags.add((tag, tuple(sorted(attributes))))
+        if attributes.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attributes["content"]
+        self._raw = tag if tag in self.texts and "type" not in attributes else None
+
+    def handle_endtag(self, tag):
+        self._raw = None
+
+    def handle_data(self, data):
+        if self._raw:
+            self.texts[self._raw].append(data)
+
+
+def test_the_policy_allows_the_page_its_own_style_and_scripts_alone(page):
+    parsed = Parsed(page)
+    rules = dict(rule.strip().split(" ", 1) for rule in parsed.policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert rules["style-src"].split() == [digest_of(text) for text in parsed.texts["style"]]
+    assert rules["script-src"].split() == [digest_of(text) for text in parsed.texts["script"]]
+    assert len(parsed.texts["script"]) == 2
+    assert not any("style" in names for _, names in parsed.tags)
 
 
 def test_the_page_needs_nothing_else(page):
@@ -137,7 +178,9 @@ def test_a_browser_opens_turns_and_plays_a_structure_on_a_phone(folder, page, tm
       said.address = location.hash;
     })();</script></body>"""
     copy = tmp_path / "copy.html"
-    copy.write_text(page.replace("</body>", script), encoding="utf-8")
+    digest = digest_of(re.search(r"<script>(.*)</script>", script, re.S)[1])
+    allowed = page.replace("script-src ", f"script-src {digest} ", 1)
+    copy.write_text(allowed.replace("</body>", script), encoding="utf-8")
     document, console = browse(copy, tmp_path / "profile", width=390)
     assert console == ""
     found = dict(re.findall(r'data-(\w+)="([^"]*)"', re.search(r"<body[^>]*>", document)[0]))
