@@ -90,7 +90,8 @@ def _tiles(results: Results) -> str:
         "strand (DSSP)": summary["dssp_strand"].get("mean"),
     }
     tiles = [
-        f'<div class="tile"><b>{value if isinstance(value, int) else f"{value:.2f}"}</b><span>{escaped(name)}</span></div>'
+        f'<div class="tile"><b>{value if isinstance(value, int) else f"{value:.2f}"}</b>'
+        f"<span>{escaped(name)}</span></div>"
         for name, value in figures.items()
         if value is not None
     ]
@@ -157,7 +158,8 @@ def _definitions(results: Results) -> str:
         definition = entry["definition"]
         made = f"{definition['tool']} {definition['version']}"
         extra = [definition["atoms"], definition["threshold"], made]
-        text = f'{escaped(definition["text"])} <span class="soft">({escaped("; ".join(item for item in extra if item))})</span>'
+        details = escaped("; ".join(item for item in extra if item))
+        text = f'{escaped(definition["text"])} <span class="soft">({details})</span>'
         return "".join(f"<td>{part}</td>" for part in [*parts, str(entry["count"])]) + f'<td class="text">{text}</td>'
 
     rows = [f"<tr><td>{escaped(name)}</td>{cells(entry)}</tr>" for name, entry in results.table.summary().items()]

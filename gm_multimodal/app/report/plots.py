@@ -44,9 +44,10 @@ class _Axes:
             _, place = self.place(self.x[0], value)
             parts.append(f'<text x="{_LEFT - 5}" y="{place + 4:.1f}" text-anchor="end">{value:g}</text>')
         middle = (HEIGHT - _BOTTOM + _TOP) / 2
-        parts.append(f'<text x="{(WIDTH + _LEFT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{x_label}</text>')
+        parts.append(f'<text x="{(WIDTH + _LEFT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escaped(x_label)}</text>')
         parts.append(
-            f'<text x="12" y="{middle}" text-anchor="middle" transform="rotate(-90 12 {middle})">{y_label}</text>'
+            f'<text x="12" y="{middle}" text-anchor="middle" transform="rotate(-90 12 {middle})">'
+            f"{escaped(y_label)}</text>"
         )
         return "".join(parts)
 
