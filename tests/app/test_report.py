@@ -1,14 +1,22 @@
 """The report: whole and alone, whatever there is to show; in a browser without errors, sorted, on a phone too."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from gm_multimodal.app.evaluate import evaluate
+from gm_multimodal.app.evaluation.inputs import Rejected
+from gm_multimodal.app.evaluation.tables import Table
+from gm_multimodal.app.report.page import page as page_of
+from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.output import write_trajectory
 from gm_multimodal.protein.structure import read_backbone
 from tests.app.evaluations import config
@@ -40,6 +48,115 @@ def page(folder) -> str:
 
 def data_of(page: str) -> dict:
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+
+
+def digest_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+class Parsed(HTMLParser):
+    """Tags with the names of their attributes, the texts of styles and scripts, the policy."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags, self.texts, self.policy, self._raw = set(), {"style": [], "script": []}, "", None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.tags.add((tag, tuple(sorted(attributes))))
+        if attributes.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attributes["content"]
+        self._raw = tag if tag in self.texts and "type" not in attributes else None
+
+    def handle_endtag(self, tag):
+        self._raw = None
+
+    def handle_data(self, data):
+        if self._raw:
+            self.texts[self._raw].append(data)
+
+
+def test_the_policy_allows_the_page_its_own_style_and_scripts_alone(page):
+    parsed = Parsed(page)
+    rules = dict(rule.strip().split(" ", 1) for rule in parsed.policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert rules["style-src"].split() == [digest_of(text) for text in parsed.texts["style"]]
+    assert rules["script-src"].split() == [digest_of(text) for text in parsed.texts["script"]]
+    assert len(parsed.texts["script"]) == 2
+    assert not any("style" in names for _, names in parsed.tags)
+
+
+PAYLOADS = (
+    "<img src=x onerror=alert(1)>",
+    "\"><svg onload='alert(1)'>",
+    "</script><script>alert(1)</script>",
+    "<!--\u2028\x00&lt;",
+)
+
+
+def spoilt(value, payload):
+    """The same value with a payload at the end of every string in it, keys left alone."""
+    if isinstance(value, str):
+        return value + payload
+    if isinstance(value, dict):
+        return {name: spoilt(item, payload) for name, item in value.items()}
+    return value
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, data_folder, small_dataset):
+    """What an evaluation gives to the report."""
+    run, calls = tmp_path_factory.mktemp("found"), []
+    for name in LENGTHS:
+        shutil.copy(data_folder / f"{name}.pdb", run)
+    (run / "broken.pdb").write_text("no structure")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gm_multimodal.app.evaluate.write_report", lambda *given: calls.append(given[1:]))
+        evaluate(config(run, run / "evaluation", reference=str(small_dataset), most_candidates=4))
+    return run, *calls[0]
+
+
+def spoilt_page(found, payload: str) -> str:
+    """The page with a payload in every string of the results and of the configuration."""
+    run, results, rejected = found
+    (run / "config.yaml").write_text(json.dumps({"made_with": {"checkpoint": f"base{payload}"}}), encoding="utf-8")
+    table = results.table
+    structures = [
+        replace(s, name=s.name + payload, file=str(run / (f"{k}{payload}".replace("/", "_") + ".pdb")))
+        for k, s in enumerate(table.structures)
+    ]
+    definitions = {
+        name: Definition(**spoilt(vars(definition), payload)) for name, definition in table.definitions.items()
+    }
+    rows = [{name: spoilt(value, payload) for name, value in row.items()} for row in table.rows]
+    changed = replace(
+        results,
+        table=Table(structures, definitions, rows, [spoilt(dict(reasons), payload) for reasons in table.reasons]),
+        across={
+            kind: {name: spoilt(dict(entry), payload) for name, entry in entries.items()}
+            for kind, entries in results.across.items()
+        },
+        reference=results.reference + payload,
+    )
+    return page_of(changed, [Rejected(item.file + payload, item.reason + payload) for item in rejected])
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_text_from_files_adds_no_tag_and_no_attribute(found, payload):
+    harmless, harmful = Parsed(spoilt_page(found, "")), Parsed(spoilt_page(found, payload))
+    assert harmful.tags == harmless.tags
+    assert harmful.texts == harmless.texts
+    assert harmful.policy == harmless.policy
+
+
+def test_the_data_hold_every_string_as_it_was(found):
+    text = "".join(PAYLOADS)
+    page = spoilt_page(found, text)
+    raw = re.search(r'id="data">(.*?)</script>', page, re.S)[1]
+    assert not re.search("[<>&\u2028\u2029]", raw)
+    assert all(entry["name"].endswith(text) for entry in json.loads(raw)["structures"])
 
 
 def test_the_page_needs_nothing_else(page):
@@ -137,7 +254,9 @@ def test_a_browser_opens_turns_and_plays_a_structure_on_a_phone(folder, page, tm
       said.address = location.hash;
     })();</script></body>"""
     copy = tmp_path / "copy.html"
-    copy.write_text(page.replace("</body>", script), encoding="utf-8")
+    digest = digest_of(re.search(r"<script>(.*)</script>", script, re.S)[1])
+    allowed = page.replace("script-src ", f"script-src {digest} ", 1)
+    copy.write_text(allowed.replace("</body>", script), encoding="utf-8")
     document, console = browse(copy, tmp_path / "profile", width=390)
     assert console == ""
     found = dict(re.findall(r'data-(\w+)="([^"]*)"', re.search(r"<body[^>]*>", document)[0]))
@@ -145,3 +264,13 @@ def test_a_browser_opens_turns_and_plays_a_structure_on_a_phone(folder, page, tm
     assert found["turned"] == found["played"] == "true"
     assert int(found["overflow"]) <= 0
     assert found["address"] == "#sort=dssp_helix"
+
+
+@needs_browser
+def test_a_browser_runs_nothing_that_a_name_says(found, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text(spoilt_page(found, "".join(PAYLOADS)), encoding="utf-8")
+    document, console = browse(file, tmp_path / "profile", fragment="sort=length")
+    assert console == ""
+    assert "<img" not in document
+    assert document.count('class="card"') == len(LENGTHS)

@@ -1,6 +1,5 @@
 """The page of a report: one HTML file with its style, script, data and plots inside; it asks nothing of a network."""
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from gm_multimodal import __version__
 from gm_multimodal.app.evaluation.inputs import Rejected
 from gm_multimodal.app.evaluation.tables import shown
 from gm_multimodal.app.plain_yaml import read_yaml
+from gm_multimodal.app.report.markup import escaped, policy
 from gm_multimodal.app.report.payload import MOST_DRAWN, MOST_TRAJECTORIES, payload
 from gm_multimodal.app.report.plots import comparison_plots, ramachandran_plots
 from gm_multimodal.app.report.results import Results
@@ -26,11 +26,11 @@ _DETAIL = """
 <div class="detail"><div><canvas class="view" id="view"></canvas>
 <div class="play" id="play" hidden><button id="run">▶ play</button>
 <input type="range" id="frame" min="0" value="0" aria-label="step"></div>
-<div class="bar" style="margin-top:8px"><label>colour <select class="colour"></select></label>
+<div class="bar below"><label>colour <select class="colour"></select></label>
 <span class="soft">drag to turn, wheel or pinch to zoom</span></div>
 <div class="sequence" id="sequence"></div><div class="soft" id="file"></div></div>
 <div><div class="soft">distances of CA, dark above 30 Å</div><canvas class="map" id="map"></canvas>
-<div class="figures" id="figures" style="margin-top:12px"></div></div></div></dialog>"""
+<div class="figures below" id="figures"></div></div></div></dialog>"""
 
 
 def write_report(path: Path, results: Results, rejected: Sequence[Rejected]) -> None:
@@ -44,7 +44,7 @@ def page(results: Results, rejected: Sequence[Rejected]) -> str:
     folders = sorted({str(Path(structure.file).parent) for structure in table.structures})
     title = f"Evaluation of {folders[0] if len(folders) == 1 else f'{len(folders)} folders'}"
     sections = [
-        f"<h1>{html.escape(title)}</h1>",
+        f"<h1>{escaped(title)}</h1>",
         f'<p class="soft">{_what(results)}</p>',
         _tiles(results),
         _gallery(len(table.structures)),
@@ -55,13 +55,14 @@ def page(results: Results, rejected: Sequence[Rejected]) -> str:
         _definitions(results),
         _rejected(rejected),
         _configuration([Path(folder) for folder in folders]),
-        f'<p class="soft" style="margin-top:36px">gm_multimodal {__version__}</p>',
+        f'<p class="soft last">gm_multimodal {__version__}</p>',
     ]
     style, viewer, script = ((_ASSETS / name).read_text("utf-8") for name in ("report.css", "viewer.js", "report.js"))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(style, (viewer, script))}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{html.escape(title)}</title><style>{style}</style></head>\n'
+        f'<link rel="icon" href="data:,"><title>{escaped(title)}</title><style>{style}</style></head>\n'
         f"<body><main>{''.join(sections)}</main>{_DETAIL}\n"
         f'<script type="application/json" id="data">{payload(results)}</script>\n'
         f"<script>{viewer}</script>\n<script>{script}</script></body></html>\n"
@@ -73,7 +74,7 @@ def _what(results: Results) -> str:
     low, high = min(lengths), max(lengths)
     span = str(low) if low == high else f"{low} to {high}"
     text = f"{len(lengths)} structure{'s' if len(lengths) > 1 else ''} of {span} residues"
-    return f"{text}{f', compared with {html.escape(results.reference)}' if results.reference else ''}."
+    return f"{text}{f', compared with {escaped(results.reference)}' if results.reference else ''}."
 
 
 def _tiles(results: Results) -> str:
@@ -89,7 +90,8 @@ def _tiles(results: Results) -> str:
         "strand (DSSP)": summary["dssp_strand"].get("mean"),
     }
     tiles = [
-        f'<div class="tile"><b>{value if isinstance(value, int) else f"{value:.2f}"}</b><span>{name}</span></div>'
+        f'<div class="tile"><b>{value if isinstance(value, int) else f"{value:.2f}"}</b>'
+        f"<span>{escaped(name)}</span></div>"
         for name, value in figures.items()
         if value is not None
     ]
@@ -102,15 +104,15 @@ def _gallery(count: int) -> str:
         f"<h2>Structures</h2>{more if count > MOST_DRAWN else ''}"
         '<div class="bar"><label>sort by <select id="sort"></select></label><button id="down"></button>'
         '<label>colour <select class="colour"></select></label></div><div class="gallery" id="gallery"></div>'
-        '<p class="soft" style="margin-top:10px">Choose a structure to turn it and to see its distance map, its '
+        '<p class="soft below">Choose a structure to turn it and to see its distance map, its '
         f"figures and, where the run kept it, its way from noise (the first {MOST_TRAJECTORIES}).</p>"
     )
 
 
 def _plots(results: Results) -> str:
-    key = '<span class="key" style="background:var(--design)"></span>these structures'
+    key = '<span class="key ours"></span>these structures'
     if results.reference:
-        key += '<span class="key" style="background:var(--reference)"></span>reference'
+        key += '<span class="key theirs"></span>reference'
     structures = results.table.structures
     figures = comparison_plots(structures, results.table.rows, results.reference_rows)
     return (
@@ -131,8 +133,8 @@ def _heat_map(results: Results) -> str:
 
 def _across(results: Results) -> str:
     rows = [
-        f"<tr><td>{name}</td><td>{shown(entry['value']) or html.escape(entry.get('empty', 'none'))}</td>"
-        f'<td class="text">{html.escape(entry["definition"]["text"])}</td></tr>'
+        f"<tr><td>{escaped(name)}</td><td>{escaped(shown(entry['value']) or entry.get('empty', 'none'))}</td>"
+        f'<td class="text">{escaped(entry["definition"]["text"])}</td></tr>'
         for kind in results.across.values()
         for name, entry in kind.items()
     ]
@@ -156,12 +158,11 @@ def _definitions(results: Results) -> str:
         definition = entry["definition"]
         made = f"{definition['tool']} {definition['version']}"
         extra = [definition["atoms"], definition["threshold"], made]
-        text = (
-            f"{definition['text']} <span class=soft>({html.escape('; '.join(item for item in extra if item))})</span>"
-        )
+        details = escaped("; ".join(item for item in extra if item))
+        text = f'{escaped(definition["text"])} <span class="soft">({details})</span>'
         return "".join(f"<td>{part}</td>" for part in [*parts, str(entry["count"])]) + f'<td class="text">{text}</td>'
 
-    rows = [f"<tr><td>{name}</td>{cells(entry)}</tr>" for name, entry in results.table.summary().items()]
+    rows = [f"<tr><td>{escaped(name)}</td>{cells(entry)}</tr>" for name, entry in results.table.summary().items()]
     head = '<th>column</th><th>mean</th><th>sd</th><th>count</th><th class="text">meaning</th>'
     return (
         '<h2>What the columns mean</h2><div class="scroll tall"><table><thead><tr>'
@@ -173,8 +174,7 @@ def _rejected(rejected: Sequence[Rejected]) -> str:
     if not rejected:
         return ""
     rows = "".join(
-        f'<tr><td>{html.escape(item.file)}</td><td class="text">{html.escape(item.reason)}</td></tr>'
-        for item in rejected
+        f'<tr><td>{escaped(item.file)}</td><td class="text">{escaped(item.reason)}</td></tr>' for item in rejected
     )
     return f'<h2>Files that could not be read</h2><div class="scroll tall"><table><tbody>{rows}</tbody></table></div>'
 
@@ -189,7 +189,5 @@ def _configuration(folders: Sequence[Path]) -> str:
             continue
         if isinstance(content, dict) and "made_with" in content:
             text = yaml.safe_dump(json.loads(json.dumps(content, default=str)), sort_keys=False, allow_unicode=True)
-            parts.append(
-                f'<p class="soft">{html.escape(str(folder / "config.yaml"))}</p><pre>{html.escape(text)}</pre>'
-            )
+            parts.append(f'<p class="soft">{escaped(str(folder / "config.yaml"))}</p><pre>{escaped(text)}</pre>')
     return f"<h2>Configuration and checkpoint</h2>{''.join(parts)}" if parts else ""

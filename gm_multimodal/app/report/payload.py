@@ -1,7 +1,6 @@
 """What the page's script reads: structures, their figures, TM-scores and trajectories, as small as they get."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from gm_multimodal.app.report.markup import script_json
 from gm_multimodal.app.report.results import Results
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics import ramachandran
@@ -43,7 +43,7 @@ def payload(results: Results) -> str:
         "tm": _scores(results.matrix),
         "trajectories": _trajectories(table.structures[:MOST_DRAWN]),
     }
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return script_json(content)
 
 
 def _structure(

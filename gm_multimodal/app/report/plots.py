@@ -1,6 +1,5 @@
 """Plots of an evaluation as SVG elements, drawn here: no library, no picture files."""
 
-import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gm_multimodal.app.report.markup import escaped
 from gm_multimodal.protein.metrics import ramachandran
 from gm_multimodal.protein.metrics.structure import Structure
 
@@ -44,9 +44,10 @@ class _Axes:
             _, place = self.place(self.x[0], value)
             parts.append(f'<text x="{_LEFT - 5}" y="{place + 4:.1f}" text-anchor="end">{value:g}</text>')
         middle = (HEIGHT - _BOTTOM + _TOP) / 2
-        parts.append(f'<text x="{(WIDTH + _LEFT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{x_label}</text>')
+        parts.append(f'<text x="{(WIDTH + _LEFT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escaped(x_label)}</text>')
         parts.append(
-            f'<text x="12" y="{middle}" text-anchor="middle" transform="rotate(-90 12 {middle})">{y_label}</text>'
+            f'<text x="12" y="{middle}" text-anchor="middle" transform="rotate(-90 12 {middle})">'
+            f"{escaped(y_label)}</text>"
         )
         return "".join(parts)
 
@@ -135,7 +136,7 @@ def _scatter(
                 beyond += 1
             elif np.isfinite(pair).all():
                 a, b = axes.place(*pair)
-                label = f"<title>{html.escape(labels[k])}</title>" if labels else ""
+                label = f"<title>{escaped(labels[k])}</title>" if labels else ""
                 parts.append(f'<circle class="{kind}" cx="{a:.1f}" cy="{b:.1f}" r="{radius}">{label}</circle>')
     text = "Dashed: 2.2 L^0.38 Å, globular proteins." if law else ""
     return _figure(title, "".join(parts) + axes.frame(x[1], y[1]), f"{text} {_beyond(beyond)}".strip())
@@ -155,7 +156,7 @@ def _histogram(title: str, ours: Floats, theirs: Floats) -> str:
             if height > 0:
                 (a, b), (c, d) = axes.place(left, height), axes.place(right, 0.0)
                 path += f"M{a + 0.5:.1f} {b:.1f}H{c - 0.5:.1f}V{d:.1f}H{a + 0.5:.1f}z"
-        parts.append(f'<path class="{kind}" style="fill-opacity:.55" d="{path}"/>')
+        parts.append(f'<path class="{kind}" fill-opacity=".55" d="{path}"/>')
     return _figure(
         title[0].upper() + title[1:],
         "".join(parts) + axes.frame(title, "share"),
@@ -175,7 +176,7 @@ def _density(angles: Floats, axes: _Axes) -> str:
     paths = []
     for level in range(6):
         cells = _cells((counts > 0) & (levels == level), axes)
-        paths.append(f'<path class="design" style="fill-opacity:{0.3 + 0.14 * level:.2f}" d="{cells}"/>')
+        paths.append(f'<path class="design" fill-opacity="{0.3 + 0.14 * level:.2f}" d="{cells}"/>')
     return "".join(paths)
 
 
@@ -193,9 +194,9 @@ def _cells(chosen: npt.NDArray[np.bool_], axes: _Axes) -> str:
 
 
 def _figure(title: str, inside: str, text: str) -> str:
-    caption = f"<figcaption>{html.escape(text)}</figcaption>" if text else ""
-    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">{inside}</svg>'
-    return f"<figure><h3>{html.escape(title)}</h3>{svg}{caption}</figure>"
+    caption = f"<figcaption>{escaped(text)}</figcaption>" if text else ""
+    svg = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escaped(title)}">{inside}</svg>'
+    return f"<figure><h3>{escaped(title)}</h3>{svg}{caption}</figure>"
 
 
 def _column(rows: Rows, name: str) -> Floats:

@@ -106,7 +106,7 @@
     $("figures").replaceChildren(...columns.map((c) => make("div", { title: s.reasons[c] || (data.columns.find((d) => d.name === c) || {}).text || "" },
       make("span", { textContent: c }), make("span", { textContent: shown(value(s, c)) }))));
     $("file").textContent = s.file;
-    const frames = (data.trajectories[s.name] || []).map(points);
+    const frames = (Object.hasOwn(data.trajectories, s.name) ? data.trajectories[s.name] : []).map(points);
     $("play").hidden = !frames.length;
     $("frame").max = Math.max(0, frames.length - 1);
     $("frame").value = $("frame").max;
