@@ -16,17 +16,22 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from gm_multimodal.errors import DatasetError, EmptyDataset, UserInputError
+from gm_multimodal.errors import DatasetError, EmptyDataset, TooLarge, UserInputError
 from gm_multimodal.protein.breaks import LONGEST_CA_CA
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
+from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.residues import encode
+from gm_multimodal.reading import MAX_DATASET_BYTES, check_size
 
 REDESIGNED: Final = "redesigned"
 REQUIRED_COLUMNS: Final = ("id", "source", "sequence", "length", "coordinates", "cluster30", "split")
 _REGULAR_DSSP: Final = frozenset("HGIEB")  # helices and strands; every other letter is coil
-_ROWS_AT_ONCE: Final = 512
+_TEXTS: Final = ("id", "sequence", "split", "dssp", REDESIGNED)
+_LONGEST_NAME: Final = 1000
+_MOST_CODE: Final = 1 << 60  # of a cluster
+_SHOWN: Final = 5
+_SHOWN_LETTERS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ def read_chains(
     max_gyration_ratio: float | None = None,
     max_coil: float | None = None,
     redesigned: bool = False,
+    max_bytes: int = MAX_DATASET_BYTES,
 ) -> Chains:
     """Read the chains of a Parquet file, or of all ``*.parquet`` files of a folder, that pass every filter.
 
@@ -130,9 +136,10 @@ def read_chains(
         max_coil: Greatest share of residues in neither helix nor strand, by the column ``dssp`` where the file has
             it and otherwise by P-SEA, which finds about 0.15 more coil; None keeps all.
         redesigned: Take the sequence of the column ``redesigned`` for the chains that have one there.
+        max_bytes: Refuse files that are larger, or unpack to more; those of a folder together.
 
     Raises:
-        DatasetError: Nothing can be read, a column is missing, or a row is malformed.
+        DatasetError: Nothing can be read, it is too large, a column is missing, or a row is malformed.
         EmptyDataset: No row passes the filters.
     """
     keep = _Filter(split, min_length, max_length, max_gyration_ratio, max_coil)
@@ -142,8 +149,9 @@ def read_chains(
     tokens: list[npt.NDArray[np.int64]] = []
     clusters: list[int] = []
     positions: list[npt.NDArray[np.int64]] = []
-    for file in _parquet_files(Path(path)):
-        for row in _read_rows(file, keep, refused, redesigned):
+    files = _parquet_files(Path(path))
+    for file in files:
+        for row in _read_rows(file, keep, refused, redesigned, max_bytes // len(files)):
             xyz, types, places = _decode_row(file, row)
             reason = keep.refuse_chain(xyz, places, row["dssp"])
             if reason is not None:
@@ -155,7 +163,7 @@ def read_chains(
             clusters.append(row["cluster30"])
             positions.append(places)
     if not ids:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in refused.items()) or "it has no rows"
+        reasons = "; ".join(f"{count} {reason}" for reason, count in refused.most_common(_SHOWN)) or "it has no rows"
         raise EmptyDataset(f"no chain of {path} can be used: {reasons}")
     return Chains(ids, coordinates, tokens, np.array(clusters, dtype=np.int64), positions)
 
@@ -170,30 +178,44 @@ def _parquet_files(path: Path) -> list[Path]:
     return files
 
 
-def _read_rows(file: Path, keep: _Filter, refused: Counter[str], redesigned: bool) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one file that pass by split and length, without building the coordinates of the others."""
+def _read_rows(
+    file: Path, keep: _Filter, refused: Counter[str], redesigned: bool, max_bytes: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one file that pass by split and length, without building the lists of the others."""
     wanted = (*REQUIRED_COLUMNS, REDESIGNED) if redesigned else REQUIRED_COLUMNS
     try:
-        table = pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise DatasetError(f"{file} cannot be read as Parquet: {error}") from error
-    with table:
+        check_size(file, max_bytes)
+    except TooLarge as error:
+        raise DatasetError(f"{file} {error.reason}: give a larger max_megabytes") from error
+    with open_parquet(file, texts=_TEXTS) as table:
         _check_columns(file, table.schema_arrow, wanted)
         columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
         may_be_used = {"dssp": keep.max_coil is not None, "positions": True, REDESIGNED: redesigned}
         optional, absent = [name for name, is_used in may_be_used.items() if is_used], dict.fromkeys(may_be_used)
         columns += [name for name in optional if name in table.schema_arrow.names]
-        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
-            rows = batch.drop_columns(["coordinates"]).to_pylist()
+        lists = [name for name in ("coordinates", "positions") if name in columns]
+        for batch in batches(file, table, columns, max_bytes):
+            rows = batch.drop_columns(lists).to_pylist()
             for number, row in enumerate(rows):
                 missing = [name for name, value in row.items() if value is None and name not in optional]
                 if missing:
-                    raise DatasetError(f"{file}: row {row['id']!r} has no value in column {missing[0]}")
+                    raise DatasetError(
+                        f"{file}: row {str(row['id'])[:_SHOWN_LETTERS]!r} has no value in column {missing[0]}"
+                    )
+                _check_row(file, row)
                 reason = keep.refuse_row(row["length"], row["split"])
                 if reason is not None:
                     refused[reason] += 1
                     continue
-                yield absent | row | {"coordinates": batch["coordinates"][number]}
+                yield absent | row | {name: batch[name][number] for name in lists}
+
+
+def _check_row(file: Path, row: dict[str, Any]) -> None:
+    for name in ("id", "split"):
+        if len(row[name]) > _LONGEST_NAME:
+            raise DatasetError(f"{file}: column {name} has a value of {len(row[name])} letters; give a short name")
+    if not abs(row["cluster30"]) < _MOST_CODE:
+        raise DatasetError(f"{file}: row {row['id']!r} has the cluster {row['cluster30']}; give smaller numbers")
 
 
 def _check_columns(file: Path, schema: pa.Schema, wanted: Sequence[str]) -> None:
@@ -203,6 +225,10 @@ def _check_columns(file: Path, schema: pa.Schema, wanted: Sequence[str]) -> None
         raise DatasetError(f"{file} lacks the columns {', '.join(missing)}; wanted are {', '.join(wanted)}{hint}")
     if not _is_list_of_floats(schema.field("coordinates").type):
         raise DatasetError(f"{file}: column coordinates is {schema.field('coordinates').type}, not a list of floats")
+    for name in (name for name in _TEXTS if name in schema.names):
+        kind = schema.field(name).type
+        if not (pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)):
+            raise DatasetError(f"{file}: column {name} is {kind}, not text")
     if "positions" in schema.names and not _is_list_of_integers(schema.field("positions").type):
         raise DatasetError(f"{file}: column positions is {schema.field('positions').type}, not a list of integers")
     for name in ("length", "cluster30"):
@@ -241,7 +267,10 @@ def _decode_row(
     coordinates = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(length, 4, 3)
     if not np.isfinite(coordinates).all():
         raise DatasetError(f"{where}: coordinates hold values that are missing or not finite")
-    positions = np.arange(length) if row["positions"] is None else np.array(row["positions"], dtype=np.int64)
+    given = None if row["positions"] is None else row["positions"].values
+    if given is not None and given.null_count:
+        raise DatasetError(f"{where}: positions hold values that are missing")
+    positions = np.arange(length) if given is None else np.array(given.to_numpy(), dtype=np.int64)
     if len(positions) != length or (np.diff(positions) < 1).any():
         raise DatasetError(f"{where}: positions are not {length} growing whole numbers")
     return coordinates, tokens, positions
