@@ -61,5 +61,5 @@ def test_short_rows_have_empty_cells_and_what_is_no_table_is_refused(tmp_path):
     path.write_text("a,b\n1\n1,2,3\n", encoding="utf-8")
     assert read_table(path) == (("a", "b"), [{"a": "1", "b": ""}, {"a": "1", "b": "2"}])
     path.write_text(f"a\n{'x' * 200_000}\n", encoding="utf-8")
-    with pytest.raises(UserInputError, match="is not a CSV table"):
+    with pytest.raises(UserInputError, match="is not a CSV table of such a run"):
         read_table(path)

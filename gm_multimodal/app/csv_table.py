@@ -43,5 +43,5 @@ def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
                     raise csv.Error(f"it has more than {_MOST_ROWS} rows")
                 rows.append({key: from_cell(cell) for key, cell in row.items() if key})
     except (csv.Error, TooLarge) as error:
-        raise UserInputError(f"{path} is not a table of ours ({error}): move it away, or give another out=.") from error
+        raise UserInputError(f"{path} is not a CSV table of such a run ({error}): move it away, or give another out=.") from error
     return columns, rows

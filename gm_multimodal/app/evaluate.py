@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gm_multimodal import __version__
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.evaluation import comparison, reference
@@ -21,6 +19,7 @@ from gm_multimodal.app.evaluation.progress import progress_bar
 from gm_multimodal.app.evaluation.tables import Table, write_json, write_rejected
 from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.out_folder import only_run_in, refuse_foreign, writing
+from gm_multimodal.app.plain_yaml import as_yaml
 from gm_multimodal.app.records import read_record
 from gm_multimodal.app.report.page import write_report
 from gm_multimodal.app.report.results import Results
@@ -127,7 +126,7 @@ def _open(out: Path, config: EvaluateConfig) -> None:
     for file in leftovers(out, "|".join(map(re.escape, (RECORD, *_OUTPUTS)))):
         file.unlink()
     content = {**recorded(config), "made_with": {"gm_multimodal": __version__}}
-    write_atomically(record, _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_atomically(record, _HEADER + as_yaml(content))
 
 
 def _results(

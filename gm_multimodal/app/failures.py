@@ -1,5 +1,6 @@
 """What the user sees when something goes wrong: one line and an exit code, or the traceback where asked for."""
 
+import errno
 import os
 import traceback
 
@@ -29,6 +30,9 @@ def report_failure(error: BaseException, command: str = "") -> int:
     # A process that does not fit was chosen on the command line, or in a config group that the user wrote.
     if isinstance(error, UserInputError | IncompatibleProcess):
         remark(f"{program}: error", str(error))
+        return 2
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        remark(f"{program}: error", f"{error.filename} is longer than any name of a file: check what was typed.")
         return 2
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     remark(

@@ -1,5 +1,6 @@
 """YAML files of folders that travel: plain values, bounded, and nothing that stands for more than it shows."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,14 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("it repeats a part of itself by an alias")
         return super().compose_node(parent, index)
+
+
+def as_yaml(content: Mapping[str, Any]) -> str:
+    """Return plain values as YAML in their order; what is not printable stands there as its escape."""
+    text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=False)
 
 
 def read_yaml(file: Path) -> Any:

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.out_folder import foreign, is_of_a_lock, writing
+from gm_multimodal.app.plain_yaml import as_yaml
 from gm_multimodal.app.records import read_record
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import in_the_way, leftovers, own_folder, write_atomically
@@ -82,7 +81,7 @@ class PrepareFolder:
                 raise UserInputError(f"{self.path} holds files but no dataset of ours: give another out=FOLDER.")
             if in_the_way(self.path, [self.dataset.name]) and not is_merged(self.dataset):
                 raise foreign(self.dataset)
-            write_atomically(file, _HEADER + yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
+            write_atomically(file, _HEADER + as_yaml(wanted))
             own_folder(self.shards)
 
     def clean(self, stems: Collection[str]) -> None:

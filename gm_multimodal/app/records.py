@@ -5,11 +5,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.out_folder import refuse_foreign
-from gm_multimodal.app.plain_yaml import read_yaml
+from gm_multimodal.app.plain_yaml import as_yaml, read_yaml
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import leftovers, write_atomically
 
@@ -81,4 +79,4 @@ def keep_record(
     check_record(out, record, key=key, kind=kind, may_differ=may_differ, outputs=outputs)
     for file in leftovers(out, "|".join(map(re.escape, (RECORD, *outputs)))):
         file.unlink()
-    write_atomically(out / RECORD, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True))
+    write_atomically(out / RECORD, as_yaml(record))

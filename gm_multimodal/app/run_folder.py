@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gm_multimodal.app.csv_table import read_table, write_table
 from gm_multimodal.app.differences import refuse_differences
 from gm_multimodal.app.out_folder import foreign, is_of_a_lock, refuse_foreign, writing
+from gm_multimodal.app.plain_yaml import as_yaml
 from gm_multimodal.app.records import read_record
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import in_the_way, leftovers, own_folder, write_atomically
@@ -110,7 +109,7 @@ class RunFolder:
                 leftover.unlink()
             if self.trajectories:
                 own_folder(self.path / _TRAJECTORIES)
-            record = yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
+            record = as_yaml(wanted)
             write_atomically(self.path / _CONFIG, _HEADER + record)
 
     def structure(self, index: int) -> Path:

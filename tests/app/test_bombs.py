@@ -199,7 +199,7 @@ def test_no_bomb_takes_the_memory_that_it_asks_for(outcomes):
 )
 def test_a_table_is_bounded(tmp_path, content, reason):
     (tmp_path / "designs.csv").write_text(content)
-    with pytest.raises(UserInputError, match=rf"designs\.csv is not a table of ours \(.*{reason}"):
+    with pytest.raises(UserInputError, match=rf"designs\.csv is not a CSV table of such a run \(.*{reason}"):
         read_table(tmp_path / "designs.csv")
 
 

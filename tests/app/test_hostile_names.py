@@ -43,10 +43,10 @@ def design(run, tiny_checkpoint):
 def test_a_header_of_fasta_is_text_everywhere_and_the_run_goes_on(design, tmp_path, format):
     fasta = tmp_path / "x.fasta"
     fasta.write_text(f">=cmd|'!A0\x1b[2J\u202e\x00 more\n{SEQUENCE}\n>-2+3\n{SEQUENCE}\n", encoding="utf-8")
-    options = ("task=fold", f"fasta={fasta}", f"format={format}", "keep_best=1")
+    options = ("task=fold", f"fasta={fasta}", f"format={format}")
     folder = design(*options, "num_designs=1")
     before = (folder / "design_0000").with_suffix(f".{format}").read_bytes()
-    design(*options, "num_designs=2")
+    design(*options, "num_designs=2", "keep_best=1")
     assert (folder / "design_0000").with_suffix(f".{format}").read_bytes() == before
     names = [r"=cmd|'!A0\x1b[2J\u202e\x00", "-2+3"]
     for table, rows in ((folder / "designs.csv", 4), (folder / "best" / "designs.csv", 2)):
