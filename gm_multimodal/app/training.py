@@ -23,7 +23,7 @@ from gm_multimodal.protein.dataset import Chains, read_chains
 from gm_multimodal.training.build import build
 from gm_multimodal.training.checkpoints import read_released
 from gm_multimodal.training.module import DesignModule
-from gm_multimodal.training.run import LAST, LOGS, RELEASED, is_first_process
+from gm_multimodal.training.run import CURVE, LAST, LOGS, RELEASED, is_first_process
 
 _MAY_DIFFER = (
     "trainer",
@@ -109,7 +109,7 @@ def training_folder(config: RunConfig, *may_differ: str, **more: str) -> Iterato
     keep = records.keep_record if is_first_process() else records.check_record
     with held(out):
         with writing(out):
-            keep(out, record, key="trainer", kind="training", may_differ=may_differ, outputs=(RELEASED, LAST))
+            keep(out, record, key="trainer", kind="training", may_differ=may_differ, outputs=(RELEASED, LAST, CURVE))
             if is_first_process():
                 _check_release(out)
                 own_folder(out / LOGS)
@@ -129,7 +129,8 @@ def provenance_of(config: TrainingConfig, chains: Chains) -> dict[str, Any]:
     """Return what the released checkpoint says of its data and settings."""
     settings = dataclasses.asdict(config)
     filters = ("sequences", "max_gyration_ratio", "max_coil")
-    kept = ("seed", *filters, "residues_per_batch", "curriculum", "auxiliary", "optimisation")
+    sizes = ("residues_per_batch", "batch_doubles_at", "self_conditioning")
+    kept = ("seed", *filters, *sizes, "curriculum", "auxiliary", "optimisation")
     return {"data": Path(config.data).name, **_count(chains), **{name: settings[name] for name in kept}}
 
 
