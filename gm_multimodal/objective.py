@@ -23,12 +23,14 @@ class Matching:
         parts: mean loss per generated site of each factor, unweighted, [] each.
         total: sum of weight * part, [].
         predictions: what the network said of each factor.
+        outputs: the network's outputs that they were read from, [B, N, *output_shape] per factor.
         times: path times, [B, N] per factor, 1 at given sites.
     """
 
     parts: Mapping[str, Tensor]
     total: Tensor
     predictions: Mapping[str, Prediction]
+    outputs: Mapping[str, Tensor]
     times: Mapping[str, Tensor]
 
 
@@ -81,13 +83,14 @@ def matching_loss(
     if self_condition:
         with torch.no_grad():
             previous = means(predict(network, product, state, times, context, None))
-    predictions = predict(network, product, state, times, context, previous)
+    outputs = network(state, times, context, previous)
+    predictions = read(outputs, product, state, times)
     parts = {}
     for name, prediction in predictions.items():
         free = known.free(name)
         parts[name] = (prediction.loss(known.values[name]) * free).sum() / free.sum().clamp(min=1)
     total = torch.stack([product[name].weight * part for name, part in parts.items()]).sum()
-    return Matching(parts, total, predictions, times)
+    return Matching(parts, total, predictions, outputs, times)
 
 
 def predict(
@@ -103,15 +106,25 @@ def predict(
     Raises:
         IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
     """
-    output = network(state, times, context, previous)
+    return read(network(state, times, context, previous), product, state, times)
+
+
+def read(
+    outputs: Mapping[str, Tensor], product: Product, state: State, times: Mapping[str, Tensor]
+) -> dict[str, Prediction]:
+    """Read what the network gave at a state for every factor.
+
+    Raises:
+        IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
+    """
     for name, factor in product.items():
         wanted = (*times[name].shape, *factor.parameterization.output_shape)
-        got = tuple(output[name].shape) if name in output else "nothing"
+        got = tuple(outputs[name].shape) if name in outputs else "nothing"
         if got != wanted:
             raise IncompatibleProcess(
-                f"{type(network).__name__} emits {got} for {name}, but {factor.parameterization} reads {wanted}."
+                f"the network emits {got} for {name}, but {factor.parameterization} reads {wanted}."
             )
-    return {name: factor.parameterization(output[name], state[name], times[name]) for name, factor in product.items()}
+    return {name: factor.parameterization(outputs[name], state[name], times[name]) for name, factor in product.items()}
 
 
 def means(predictions: Mapping[str, Prediction]) -> dict[str, Tensor]:

@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from gm_multimodal.network import Context
 from gm_multimodal.noise import Noise, SharedNoise
-from gm_multimodal.objective import Matching
 from gm_multimodal.parameterizations.bins import BinPosterior, Bins
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
@@ -34,7 +33,8 @@ from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Observer, Sampler
 from gm_multimodal.schedules import Linear
 from gm_multimodal.spaces.euclidean import Euclidean
-from gm_multimodal.training.module import DesignModule, Optimisation
+from gm_multimodal.training.module import DesignModule
+from gm_multimodal.training.optimisation import Optimisation
 
 NAME = "x"
 Draw = Callable[[int, Noise], Tensor]
@@ -182,18 +182,13 @@ class EveryTime:
         return Known(batch.state, {NAME: ~present}, present), {NAME: product[NAME].clock(s)}
 
 
-def no_auxiliary(matching: Matching, known: Known) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """Add nothing to the loss."""
-    return matching.total.new_zeros(()), {}
-
-
 def train(toy: Toy, steps: int, rows: int = 512, seed: int = 0, width: int = 128) -> ToyNetwork:
     """Train a network for all processes of a toy, and return it with averaged weights."""
     torch.manual_seed(seed)
     network = ToyNetwork(toy.dim, toy.bins, width)
     product = toy.product(Flow(toy.path))
     optimisation = Optimisation(learning_rate=2e-3, warmup_steps=100, decay_share=0.6)
-    module = DesignModule(network, product, EveryTime(), no_auxiliary, optimisation, 0.0, seed)
+    module = DesignModule(network, product, EveryTime(), None, optimisation, 0.0, seed)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     quiet |= {"enable_model_summary": False, "num_sanity_val_steps": 0}
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

@@ -28,11 +28,11 @@ OPTIONS = {
     "checkpoint device batch_size threads format trajectories validate allow_code process/translations "
     "process/rotations process/sequence",
     "train": "data out seed sequences min_length max_length max_gyration_ratio max_coil residues_per_batch "
-    "self_conditioning ema_decay threads allow_code network product/translations product/rotations product/sequence "
-    "curriculum auxiliary optimisation trainer",
+    "batch_doubles_at self_conditioning ema_decay validate_training threads allow_code network product/translations "
+    "product/rotations product/sequence curriculum auxiliary optimisation trainer",
     "finetune": "data checkpoint out seed trainable patience replay replay_share sequences min_length max_length "
-    "max_gyration_ratio max_coil residues_per_batch self_conditioning ema_decay threads allow_code curriculum "
-    "auxiliary optimisation trainer",
+    "max_gyration_ratio max_coil residues_per_batch batch_doubles_at self_conditioning ema_decay threads allow_code "
+    "curriculum auxiliary optimisation trainer",
     "evaluate": "designs out reference reference_split most_compared most_candidates threads protein_mpnn "
     "mpnn_sequences likelihood esmfold fold_command seed device allow_code",
     "prepare": "structures out download chains models gaps predicted min_length max_length max_resolution min_plddt "

@@ -44,8 +44,15 @@ def finetune(config: FinetuneConfig) -> Path:
     make_trainable(parent.network, config.trainable)
     module = build_module(config, parent.network, parent.product)
     _warn(config, parent, chains)
-    settings = (config.residues_per_batch, config.seed)
-    data = ChainData(chains, validation, *settings, replay=replay, replay_share=config.replay_share)
+    data = ChainData(
+        chains,
+        validation,
+        config.residues_per_batch,
+        config.seed,
+        doubles_at=config.batch_doubles_at,
+        replay=replay,
+        replay_share=config.replay_share,
+    )
     recipe = Recipe(parent.config, _provenance(config, parent, chains, replay))
     out = keep_record(config, "patience", "checkpoint", "replay", checkpoint_digest=parent.digest)
     _say_what_comes(config, chains, validation, replay)
@@ -113,9 +120,9 @@ def _say_what_came(provenance: dict[str, Any], last_step: int, config: FinetuneC
     if not provenance["losses"]:
         return
     before, after = provenance["losses_before"], provenance["losses"]
-    print(f"\n{'held-out loss':<20}{'before':>9}{'after':>9}")
+    print(f"\n{'held-out loss':<24}{'before':>9}{'after':>9}")
     for name, value in after.items():
-        print(f"{name.removeprefix('validation/'):<20}{before[name]:9.3f}{value:9.3f}")
+        print(f"{name.removeprefix('validation/'):<24}{before[name]:9.3f}{value:9.3f}")
     stopped = f", the best of all validations up to step {last_step}"
     if last_step < config.trainer["max_steps"]:
         stopped += f" of {config.trainer['max_steps']}"

@@ -36,7 +36,14 @@ def train(config: TrainConfig) -> Path:
     network = build_network(config.network, allow_code=True)
     product = build_product(config.product, allow_code=True)
     module = build_module(config, network, product)
-    data = ChainData(chains, validation, config.residues_per_batch, config.seed)
+    data = ChainData(
+        chains,
+        validation,
+        config.residues_per_batch,
+        config.seed,
+        doubles_at=config.batch_doubles_at,
+        validates_fitted=config.validate_training,
+    )
     recipe = Recipe({"network": config.network, "product": config.product}, provenance_of(config, chains))
     released = fit(module, data, recipe, keep_record(config), config.trainer, config.ema_decay)
     say_what_next(released)

@@ -83,7 +83,8 @@ def provenance_of(config: TrainingConfig, chains: Chains) -> dict[str, Any]:
     """Return what the released checkpoint says of its data and settings."""
     settings = dataclasses.asdict(config)
     filters = ("sequences", "max_gyration_ratio", "max_coil")
-    kept = ("seed", *filters, "residues_per_batch", "curriculum", "auxiliary", "optimisation")
+    sizes = ("residues_per_batch", "batch_doubles_at", "self_conditioning")
+    kept = ("seed", *filters, *sizes, "curriculum", "auxiliary", "optimisation")
     return {"data": Path(config.data).name, **_count(chains), **{name: settings[name] for name in kept}}
 
 

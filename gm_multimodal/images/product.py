@@ -11,7 +11,6 @@ from gm_multimodal.images.heads import Heads, data_bins
 from gm_multimodal.images.unet import PIXELS
 from gm_multimodal.network import Context
 from gm_multimodal.noise import Noise
-from gm_multimodal.objective import Matching
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
 from gm_multimodal.processes.flow import Flow
@@ -117,8 +116,3 @@ def at_time(batch: ImageBatch, product: Product, s: Tensor) -> tuple[Known, Mapp
     present = batch.context.present
     times = {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
     return Known(batch.state, {name: ~present for name in product}, present), times
-
-
-def no_auxiliary(matching: Matching, known: Known) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """Add nothing to the loss."""
-    return matching.total.new_zeros(()), {}

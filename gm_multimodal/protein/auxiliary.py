@@ -11,7 +11,11 @@ from gm_multimodal.networks.layers import in_full_precision
 from gm_multimodal.objective import Matching
 from gm_multimodal.product import Known
 from gm_multimodal.protein.backbone import ideal_atoms
-from gm_multimodal.protein.batch import ROTATIONS, TRANSLATIONS
+from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
+from gm_multimodal.protein.bonding import Bonds, bond_distances, find_bonds
+
+LONG_RANGE_WEIGHT = 3.0
+"""What a hydrogen bond between distant residues counts: they are fewer, and hold a fold together."""
 
 
 @final
@@ -24,16 +28,38 @@ class BackboneLosses:
         bonded: weight of the distances between N, CA, C of residues at most three apart along the chain.
         contacts: weight of the CA distances of pairs that are closer than 1.2 nm in the data.
         clashes: weight of the overlap of CA closer than 0.37 nm, three or more residues apart.
+        hydrogen_bonds: weight of the distances O-N, O-H, C-N, C-H of the hydrogen bonds of the data, of which those
+            between residues more than `LONG_RANGE` apart count `LONG_RANGE_WEIGHT` times.
         start: time before which these losses are off: the endpoint is a blurred mean there.
         time_clip: time beyond which the weight no longer grows.
+        on_from: share of a training before which these losses are off: of a blurred guess their gradient is so large
+            that nothing else is learnt.
+        full_from: share of a training from which they count in full; in between they rise along a line.
     """
 
     atoms: float = 0.5
     bonded: float = 6.0
     contacts: float = 1.0
     clashes: float = 50.0
+    hydrogen_bonds: float = 1.5
     start: float = 0.35
     time_clip: float = 0.9
+    on_from: float = 0.0
+    full_from: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a rise that ends before it begins."""
+        if not 0 <= self.on_from <= self.full_from:
+            raise ValueError(
+                f"the losses are on from {self.on_from} and in full from {self.full_from} of a training: "
+                "give shares from 0 on, the second at least as large as the first"
+            )
+
+    def share(self, progress: float) -> float:
+        """Return how far the losses are switched on when that share of a training is done, from 0 to 1."""
+        if progress >= self.full_from:
+            return 1.0
+        return max(0.0, (progress - self.on_from) / (self.full_from - self.on_from))
 
     @in_full_precision
     def __call__(self, matching: Matching, known: Known) -> tuple[Tensor, Mapping[str, Tensor]]:
@@ -50,6 +76,8 @@ class BackboneLosses:
         }
         contacts, clashes = self._pairs(guess[..., 1, :], truth[..., 1, :], present)
         parts |= {"contacts": (contacts * weight).sum(), "clashes": (clashes * weight).sum()}
+        bonds = find_bonds(truth, known.values[SEQUENCE], present)
+        parts["hydrogen_bonds"] = (_bond_errors(guess, bonds, len(present)) * weight).sum()
         total = torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum()
         return total, parts
 
@@ -80,6 +108,14 @@ class BackboneLosses:
         apart = ((site[:, None] - site).abs() > 2) & pairs
         overlap = (0.37 - d).clamp(min=0).square() * apart
         return contacts, overlap.sum((1, 2)) / present.sum(-1).clamp(min=1)
+
+
+def _bond_errors(guess: Tensor, bonds: Bonds, rows: int) -> Tensor:
+    """Return the weighted mean over the bonds of each row of sum over four distances of (d - d_true)^2, [rows]."""
+    error = (bond_distances(guess, bonds) - bonds.distances).square().sum(-1)
+    importance = torch.where(bonds.is_long_range, LONG_RANGE_WEIGHT, 1.0)
+    zero = error.new_zeros(rows)
+    return zero.index_add(0, bonds.row, importance * error) / zero.index_add(0, bonds.row, importance).clamp(min=1)
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:

@@ -48,11 +48,22 @@ def backbone_from_frames(translations: Tensor, rotations: Tensor) -> Tensor:
         rotations: [*B, L, 3, 3].
     """
     atoms = ideal_atoms(translations, rotations)
-    ca, c = atoms[..., 1, :], atoms[..., 2, :]
-    unit = torch.nn.functional.normalize
-    bisector = unit(ca[..., :-1, :] - c[..., :-1, :], dim=-1) + unit(atoms[..., 1:, 0, :] - c[..., :-1, :], dim=-1)
-    inner = c[..., :-1, :] - _CARBONYL * unit(bisector, dim=-1)
     last_o = torch.tensor(_LAST_O, dtype=translations.dtype, device=translations.device)
     last = translations[..., -1:, :] + (rotations[..., -1:, :, :] @ last_o[:, None]).squeeze(-1)
-    oxygen = torch.cat([inner, last], -2)
+    oxygen = torch.cat([carbonyl_oxygens(atoms), last], -2)
     return torch.cat([atoms, oxygen[..., None, :]], -2) * ANGSTROM_PER_NM
+
+
+def carbonyl_oxygens(atoms: Tensor) -> Tensor:
+    """Place O in the plane of CA, C and the next N, opposite to their bisector; differentiable.
+
+    Args:
+        atoms: N, CA, C of consecutive residues of one chain, [*B, L, 3 atoms, 3] (nm).
+
+    Returns:
+        O of all residues but the last, [*B, L - 1, 3] (nm).
+    """
+    unit = torch.nn.functional.normalize
+    n, ca, c = atoms[..., 1:, 0, :], atoms[..., :-1, 1, :], atoms[..., :-1, 2, :]
+    bisector = unit(ca - c, dim=-1) + unit(n - c, dim=-1)
+    return c - _CARBONYL * unit(bisector, dim=-1)

@@ -1,5 +1,6 @@
 """Tasks as masks: what is given and what is generated, in training and in sampling."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
@@ -8,10 +9,18 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.noise import Noise
-from gm_multimodal.product import Known, Product
+from gm_multimodal.product import Known, Product, State
+from gm_multimodal.protein.backbone import ANGSTROM_PER_NM
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, ProteinBatch
+from gm_multimodal.spaces.rotations import rotation_exp
 
 STRUCTURE = (TRANSLATIONS, ROTATIONS)
+
+POSITION_ERROR = (0.1 / ANGSTROM_PER_NM, 0.3 / ANGSTROM_PER_NM)
+"""nm along each axis."""
+
+TURN_ERROR = (math.radians(3), math.radians(5))
+"""rad."""
 
 
 def place_origin(known: Known) -> Known:
@@ -30,31 +39,41 @@ class Curriculum:
     """Draws the tasks and times of training, so that sampling meets nothing that training did not show.
 
     A row is on the sampling curve (one time, every factor on its own clock, with jitter), a folding task, an inverse
-    folding task, or has a sequence time independent of the structure's. Independently, a random subset of residues and
-    factors is given in some rows.
+    folding task, one whose sequence stays hidden while the structure forms, or has a sequence time independent of the
+    structure's. Independently, a random subset of residues and factors is given in some rows.
 
     Attributes:
         folding: share of rows whose sequence is given.
         inverse_folding: share of rows whose structure is given.
+        hidden: share of rows whose sequence has time exactly 0, where it is not given.
         independent: share of rows with independent times; the rest is on the curve.
         given: share of all rows in which a random subset is given.
         jitter: standard deviation of log gamma, where a factor's sampling time is s^gamma.
+        erring: share of the inverse folding rows whose structure errs a little, as one that was designed does.
     """
 
     folding: float = 0.1
     inverse_folding: float = 0.1
-    independent: float = 0.3
+    hidden: float = 0.25
+    independent: float = 0.2
     given: float = 0.2
     jitter: float = 0.4
+    erring: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse shares that are none, or of more than all rows."""
+        kinds = ("folding", "inverse_folding", "hidden", "independent")
+        for name in (*kinds, "given", "erring"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: give a share from 0 to 1")
+        if not sum(getattr(self, name) for name in kinds) <= 1 + 1e-9:
+            raise ValueError(f"{', '.join(kinds)} are shares of the same rows: give some that add up to 1 at most")
 
     def draw(self, batch: ProteinBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
         """Return what is given (with all clean values, origin in place) and the path times [B, N] of every factor."""
         present = batch.context.present
         rows = present.shape[0]
-        kind = noise.uniform((rows, 1))
-        folds = kind < self.folding
-        inverse = ~folds & (kind < self.folding + self.inverse_folding)
-        independent = ~folds & ~inverse & (kind < self.folding + self.inverse_folding + self.independent)
+        folds, inverse, hidden, independent = self._kinds(noise.uniform((rows, 1)))
         mask = {name: torch.zeros_like(present) for name in product}
         subset = random_subset(present, noise) & (noise.uniform((rows, 1)) < self.given)
         for name, takes_part in zip(product, random_factors(rows, len(product), noise), strict=True):
@@ -68,7 +87,40 @@ class Curriculum:
             base = torch.where(independent, other, s) if name == SEQUENCE else s
             jittered = base ** torch.exp(self.jitter * noise.normal((rows, 1)))
             times[name] = factor.clock(jittered).expand(present.shape)
-        return place_origin(Known(batch.state, mask, present)), times
+        times[SEQUENCE] = torch.where(hidden, 0.0, times[SEQUENCE])
+        errs = inverse & (noise.uniform((rows, 1)) < self.erring)
+        values = {**batch.state, **erring_structure(batch.state, errs, noise)}
+        return place_origin(Known(values, mask, present)), times
+
+    def _kinds(self, drawn: Tensor) -> list[Tensor]:
+        """Return which rows fold, fold inversely, hide the sequence, have independent times, bool [B, 1] each."""
+        kinds, begin = [], 0.0
+        for share in (self.folding, self.inverse_folding, self.hidden, self.independent):
+            kinds.append((drawn >= begin) & (drawn < begin + share))
+            begin += share
+        return kinds
+
+
+def erring_structure(state: State, errs: Tensor, noise: Noise) -> dict[str, Tensor]:
+    """Move and turn the residues of some rows at random, each row as far as one draw says.
+
+    Args:
+        state: translations [B, N, 3] (nm) and rotations [B, N, 3, 3].
+        errs: which rows, bool [B, 1].
+        noise: stream of draws.
+
+    Returns:
+        Both factors; positions moved by `POSITION_ERROR` along each axis and orientations turned by `TURN_ERROR`, root
+        mean squares that are uniform between these ends.
+    """
+    x, r = state[TRANSLATIONS], state[ROTATIONS]
+    (near, far), (low, high) = POSITION_ERROR, TURN_ERROR
+    moved = (near + (far - near) * noise.uniform((len(x), 1, 1))) * noise.normal(x.shape)
+    turned = (low + (high - low) * noise.uniform((len(x), 1, 1))) * noise.normal(x.shape) / 3**0.5
+    return {
+        TRANSLATIONS: torch.where(errs[..., None], x + moved, x),
+        ROTATIONS: torch.where(errs[..., None, None], r @ rotation_exp(turned), r),
+    }
 
 
 def on_curve(

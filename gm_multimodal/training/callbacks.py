@@ -18,7 +18,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gm_multimodal.files import TEMPORARY_SUFFIX
 from gm_multimodal.training.checkpoints import save_checkpoint
+from gm_multimodal.training.data import ResumableLoader
 from gm_multimodal.training.module import HELD_OUT_LOSS, MatchingModule
+
+Weights = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 Losses = Mapping[str, float]
 """Names of what validation logs -> values."""
@@ -40,22 +43,22 @@ class Recipe:
 
 @final
 class AveragedWeights(WeightAveraging):
-    """The exponential moving average of the weights, which stands in for them in validation and when all is done.
+    """A moving average of the weights, which stands in for them in validation and when all is done.
 
-    Weights that stay the same have themselves as average, bit by bit: lerp, unlike a weighted sum, does not round them.
+    A step keeps the share min(decay, (1 + n) / (10 + n)) of the average of n steps: it looks back over about a tenth of
+    the training so far (Karras et al. 2024, arXiv 2312.02696, power function averages), but not over more than
+    1 / (1 - decay) steps. Weights that stay the same have themselves as average, bit by bit: lerp, unlike a weighted
+    sum, does not round them.
 
     Args:
-        decay: share of the average that a step keeps.
-        start: steps before the average begins.
+        decay: largest share of the average that a step keeps.
     """
 
-    def __init__(self, decay: float, start: int) -> None:
-        super().__init__(multi_avg_fn=get_ema_multi_avg_fn(decay))
-        self.start = start
+    def __init__(self, decay: float) -> None:
+        def average(averaged: Weights, current: Weights, count: torch.Tensor | int) -> None:
+            get_ema_multi_avg_fn(min(decay, (1 + float(count)) / (10 + float(count))))(averaged, current, count)
 
-    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """Return whether to average after this step."""
-        return step_idx is not None and step_idx >= self.start
+        super().__init__(multi_avg_fn=average)
 
     def network(self) -> dict[str, torch.Tensor]:
         """Return the averaged weights of the network, by name; during a validation the module has them."""
@@ -129,7 +132,9 @@ class ReleaseWriter(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count what was trained on; the other processes are taken to see as much as this one."""
-        self.seen["epochs"] = trainer.current_epoch
+        loader = trainer.train_dataloader
+        assert isinstance(loader, ResumableLoader)
+        self.seen["epochs"] = loader.epochs.number
         for name, count in batch.counted().items():
             self.seen[name] = self.seen.get(name, 0) + trainer.world_size * count
 

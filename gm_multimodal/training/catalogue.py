@@ -106,7 +106,8 @@ _ENTRIES = (
     Entry("images.product:Pixels", {"shape": (1, 1024), "levels": (2, 65536), "bins": (2, 4096)}),
     Entry("protein.auxiliary:BackboneLosses"),
     Entry("protein.tasks:Curriculum"),
-    Entry("training.module:Optimisation"),
+    Entry("training.optimisation:MuonOptimisation"),
+    Entry("training.optimisation:Optimisation"),
 )
 # Names of earlier versions.
 _FORMER = {

@@ -1,7 +1,7 @@
 """Data sets as batches for the trainer."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, final
 
 import lightning
@@ -24,33 +24,51 @@ class _Rows(Dataset[ProteinBatch]):
 
 @final
 class Epochs(Sampler[list[int]]):
-    """The batches of the running epoch, from where a resumed run stopped; the trainer calls `set_epoch`.
+    """The batches of one epoch after the other, from where a resumed run stopped.
 
-    Every epoch has as many batches as the first, because the trainer reads the length only once. A few batches of a
-    longer epoch are left out, a few of a shorter one repeated.
+    The trainer reads a length only once, and calls as many batches as the first epoch has an epoch; where its own end
+    is of no consequence here. While a training is to take smaller batches, each is dealt in parts, one after the other.
+    On several processes the parts are those of each process's own batches.
+
+    Args:
+        batches: batches of every epoch.
+        share: which of them this process takes.
+        parts: says in how many parts a batch is dealt at the time of asking.
     """
 
-    def __init__(self, batches: Batches, share: Share) -> None:
-        self.batches, self.share = batches, share
-        self.length = len(share.of(batches.epoch(0)))
-        self.number = self.position = 0
-
-    def set_epoch(self, number: int) -> None:
-        """Begin an epoch, unless it is the one that a resumed run is in."""
-        if number != self.number:
-            self.number, self.position = number, 0
+    def __init__(self, batches: Batches, share: Share, parts: Callable[[], int] = lambda: 1) -> None:
+        self.batches, self.share, self.parts = batches, share, parts
+        self._current = 0, share.of(batches.epoch(0))
+        self.length = len(self._current[1])
+        self.number = self.position = self.dealt = 0
+        self.waiting: list[list[int]] = []
 
     def __len__(self) -> int:
-        """Return the number of batches of every epoch."""
+        """Return the number of batches that the trainer calls an epoch."""
         return self.length
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Go on with the running epoch."""
-        # A generator, because a resuming trainer makes the iterator first and sets the epoch afterwards.
-        batches = self.share.of(self.batches.epoch(self.number))
-        while self.position < self.length:
+        """Go on until the trainer's epoch ends."""
+        # A generator, because a resuming trainer makes the iterator before it loads the place.
+        self.dealt %= self.length
+        while self.dealt < self.length:
+            self.dealt += 1
+            yield self._next()
+
+    def _next(self) -> list[int]:
+        if not self.waiting:
+            if self.position == len(self._epoch()):
+                self.number, self.position = self.number + 1, 0
+            rows = self._epoch()[self.position]
+            count, parts = len(rows), min(self.parts(), len(rows))
+            self.waiting = [rows[count * k // parts : count * (k + 1) // parts] for k in range(parts)]
             self.position += 1
-            yield batches[(self.position - 1) % len(batches)]
+        return self.waiting.pop(0)
+
+    def _epoch(self) -> list[list[int]]:
+        if self._current[0] != self.number:
+            self._current = self.number, self.share.of(self.batches.epoch(self.number))
+        return self._current[1]
 
 
 @final
@@ -65,13 +83,21 @@ class ResumableLoader(DataLoader[Any]):
         super().__init__(rows, batch_size=None, sampler=epochs)
         self.epochs = epochs
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """Return the place within the epoch."""
-        return {"epoch": self.epochs.number, "position": self.epochs.position}
+        place = self.epochs
+        return {
+            "epoch": place.number,
+            "position": place.position,
+            "dealt": place.dealt,
+            "waiting": [list(rows) for rows in place.waiting],
+        }
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a place."""
-        self.epochs.number, self.epochs.position = state["epoch"], state["position"]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a place, which an earlier version knew by epoch and position alone."""
+        place = self.epochs
+        place.number, place.position = state["epoch"], state["position"]
+        place.dealt, place.waiting = state.get("dealt", state["position"]), state.get("waiting", [])
 
 
 class BatchData(lightning.LightningDataModule, ABC):
@@ -90,8 +116,10 @@ class ChainData(BatchData):
     Args:
         train: chains to train on.
         validation: chains of other clusters; none where a dataset is too small to be split.
-        residues_per_batch: residues of a batch on each process, padding included.
+        residues_per_batch: residues of a batch on each process, padding included, when batches have grown.
         seed: determines the batches of every epoch.
+        doubles_at: shares of the training at which batches double their size.
+        validates_fitted: whether training batches are validated too, for comparison.
         replay: chains of another dataset that are mixed into the training.
         replay_share: share of batches that are of `replay`.
     """
@@ -103,12 +131,15 @@ class ChainData(BatchData):
         residues_per_batch: int,
         seed: int,
         *,
+        doubles_at: Sequence[float] = (),
+        validates_fitted: bool = False,
         replay: Chains | None = None,
         replay_share: float = 0.0,
     ) -> None:
         super().__init__()
         self.train_chains, self.validation_chains = train, validation
         self.residues_per_batch, self.seed = residues_per_batch, seed
+        self.doubles_at, self.validates_fitted = doubles_at, validates_fitted
         self.replay, self.replay_share = replay, replay_share
 
     @property
@@ -122,18 +153,24 @@ class ChainData(BatchData):
         share = Share(self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches)
         own = self._buckets(self.train_chains)
         if self.replay is None:
-            return ResumableLoader(_Rows(self.train_chains), Epochs(own, share))
+            return ResumableLoader(_Rows(self.train_chains), Epochs(own, share, self._parts))
         mixed = Replay(own, self._buckets(self.replay), self.replay_share)
-        return ResumableLoader(_Rows(self.train_chains.followed_by(self.replay)), Epochs(mixed, share))
+        return ResumableLoader(_Rows(self.train_chains.followed_by(self.replay)), Epochs(mixed, share, self._parts))
 
-    def val_dataloader(self) -> DataLoader[ProteinBatch] | list[DataLoader[ProteinBatch]]:
-        """Return the validation batches, the same in every epoch."""
-        chains = self.validation_chains
-        if chains is None:
-            return []
+    def val_dataloader(self) -> list[DataLoader[ProteinBatch]]:
+        """Return the validation batches, the same in every epoch; perhaps training batches beside them."""
         assert self.trainer is not None
         share = Share(self.trainer.global_rank, self.trainer.world_size)
-        return DataLoader(_Rows(chains), batch_size=None, sampler=share.of(self._buckets(chains).epoch(0)))
+        chains = [self.validation_chains] if self.validation_chains is not None else []
+        chains += [self.train_chains] if chains and self.validates_fitted else []
+        batches = [(some, share.of(self._buckets(some).epoch(0))) for some in chains]
+        return [DataLoader(_Rows(some), batch_size=None, sampler=of) for some, of in batches]
+
+    def _parts(self) -> int:
+        """Return in how many parts a batch is dealt at this step."""
+        assert self.trainer is not None
+        done = self.trainer.global_step / self.trainer.max_steps
+        return 2 ** sum(done < share for share in self.doubles_at)
 
     def _buckets(self, chains: Chains) -> LengthBuckets:
         return LengthBuckets(chains.lengths, chains.clusters, self.residues_per_batch, self.seed)

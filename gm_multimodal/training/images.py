@@ -12,14 +12,15 @@ from torch.utils.data import DataLoader, Dataset
 from gm_multimodal.errors import CheckpointError, UserInputError
 from gm_multimodal.images.dataset import ImageSet, points_of
 from gm_multimodal.images.heads import PixelPrediction
-from gm_multimodal.images.product import EveryTime, ImageBatch, Pixels, at_time, no_auxiliary, sites_of
+from gm_multimodal.images.product import EveryTime, ImageBatch, Pixels, at_time, sites_of
 from gm_multimodal.images.unet import PIXELS
 from gm_multimodal.protein.batch import Share
 from gm_multimodal.training.build import build
 from gm_multimodal.training.catalogue import PACKAGE, TARGET
 from gm_multimodal.training.checkpoints import read_released
 from gm_multimodal.training.data import BatchData, Epochs, ResumableLoader
-from gm_multimodal.training.module import HELD_OUT_LOSS, VALIDATION_TIMES, Batch, MatchingModule, Optimisation
+from gm_multimodal.training.module import HELD_OUT_LOSS, VALIDATION_TIMES, Batch, MatchingModule
+from gm_multimodal.training.optimisation import Optimisation
 
 
 @final
@@ -34,7 +35,7 @@ class ImageModule(MatchingModule):
     """
 
     def __init__(self, network: nn.Module, pixels: Pixels, optimisation: Optimisation, seed: int) -> None:
-        super().__init__(network, pixels.product(), EveryTime(), no_auxiliary, optimisation, 0.0, seed)
+        super().__init__(network, pixels.product(), EveryTime(), None, optimisation, 0.0, seed)
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         """Return the loss of one batch; what is dropped out depends on the step alone, like every draw."""

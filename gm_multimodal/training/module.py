@@ -1,8 +1,6 @@
 """The training step: joint generator-matching loss, auxiliary losses, optimiser."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 import lightning
@@ -14,44 +12,20 @@ from gm_multimodal.network import Context
 from gm_multimodal.noise import Noise, SharedNoise
 from gm_multimodal.objective import Matching, matching_loss
 from gm_multimodal.product import Factor, Known, Product, State
-from gm_multimodal.protein.batch import ProteinBatch, Share
-from gm_multimodal.protein.tasks import on_curve
+from gm_multimodal.protein.batch import SEQUENCE, ProteinBatch, Share
+from gm_multimodal.protein.tasks import STRUCTURE, on_curve
+from gm_multimodal.training.optimisation import Optimisation
 
 HELD_OUT_LOSS = "validation/loss"
 """The name under which validation logs the weighted sum of the factors' losses."""
 
 VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
+HIDDEN_TIMES = (0.5, 0.7, 0.9)
+"""Times of the structure at which it is validated with a hidden sequence, as staged sampling has it."""
 
-@final
-@dataclass(frozen=True)
-class Optimisation:
-    """AdamW with a linear warm-up, a constant plateau and a final decay to zero along a cosine.
-
-    Attributes:
-        learning_rate: plateau.
-        weight_decay: of matrices; vectors are not decayed.
-        warmup_steps: length of the warm-up.
-        decay_share: share of all steps that the final decay takes.
-    """
-
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.01
-    warmup_steps: int = 200
-    decay_share: float = 0.4
-
-    def __post_init__(self) -> None:
-        """Refuse rates that AdamW does not take."""
-        for name in ("learning_rate", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: give a number from 0 on")
-
-    def factor(self, step: int, total: int) -> float:
-        """Return the learning rate over its plateau at `step` of `total`."""
-        rise = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        decay = max(1.0, self.decay_share * total)
-        done = min(1.0, max(0.0, (step - (total - decay)) / decay))
-        return rise * 0.5 * (1 + math.cos(math.pi * done))
+LOADERS = ("validation", "fitted")
+"""What the losses of each loader of a validation are called by: held-out chains, and some that are trained on."""
 
 
 class Batch(Protocol):
@@ -79,6 +53,10 @@ class Curriculum(Protocol):
 class Auxiliary(Protocol):
     """Losses beside the one of the theory."""
 
+    def share(self, progress: float, /) -> float:
+        """Return how far they are switched on when that share of the training is done, from 0 to 1."""
+        ...
+
     def __call__(self, matching: Matching, known: Known, /) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Return their weighted sum, and the parts by name."""
         ...
@@ -91,7 +69,7 @@ class MatchingModule(lightning.LightningModule):
         network: the network.
         product: the factors.
         curriculum: how tasks and times are drawn.
-        auxiliary: losses beside the joint one.
+        auxiliary: losses beside the joint one, if there are any.
         optimisation: optimiser and schedule.
         self_conditioning: share of steps that feed back a first prediction.
         seed: with the step and the place of a batch within it, determines every draw.
@@ -102,7 +80,7 @@ class MatchingModule(lightning.LightningModule):
         network: nn.Module,
         product: Mapping[str, Factor],
         curriculum: Curriculum,
-        auxiliary: Auxiliary,
+        auxiliary: Auxiliary | None,
         optimisation: Optimisation,
         self_conditioning: float,
         seed: int,
@@ -125,23 +103,31 @@ class MatchingModule(lightning.LightningModule):
         # The same for all batches of a step, so that ranks do not wait for the one with two calls.
         feeds_back = float(self.noise(self.global_step, -1).uniform((1,))) < self.self_conditioning
         matching = self.match(known, times, batch, noise, feeds_back)
-        auxiliary, parts = self.auxiliary(matching, known)
-        loss = matching.total + auxiliary
+        loss, parts = self._with_auxiliary(matching, known)
         logged = {f"train/{name}": part for name, part in {**matching.parts, **parts, "loss": loss}.items()}
         self.log_dict({name: part.detach() for name, part in logged.items()}, batch_size=len(known.present))
         self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(known.present))
         return loss
 
+    @property
+    def progress(self) -> float:
+        """Share of the steps of the training that are done."""
+        return self.global_step / self.trainer.max_steps if self._trainer else 1.0
+
+    def _with_auxiliary(self, matching: Matching, known: Known) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Return the joint loss with the auxiliary ones, and their parts for the log; nothing is computed while off."""
+        if self.auxiliary is None or self.auxiliary.share(self.progress) == 0:
+            return matching.total, {}
+        auxiliary, parts = self.auxiliary(matching, known)
+        capped = gradient_ratio(matching.total, auxiliary, matching.outputs).clamp(max=1)
+        share = self.auxiliary.share(self.progress) * capped
+        return matching.total + share * auxiliary, {**parts, "auxiliary_share": share}
+
     def configure_optimizers(self) -> Any:
-        """Return AdamW and its schedule."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.optimisation.weight_decay},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
+        """Return the optimiser and its schedule."""
         # Lightning clips no gradient of a fused optimiser in mixed precision.
         is_fused = "mixed" not in str(self.trainer.precision)
-        optimizer = torch.optim.AdamW(groups, lr=self.optimisation.learning_rate, betas=(0.9, 0.99), fused=is_fused)
+        optimizer = self.optimisation.optimizer(self.network, fused=is_fused)
         total = int(self.trainer.estimated_stepping_batches)
         schedule = LambdaLR(optimizer, lambda step: self.optimisation.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -170,25 +156,76 @@ class MatchingModule(lightning.LightningModule):
         return SharedNoise.keyed(self.seed, step, stream, device=self.device)
 
 
+def gradient_ratio(main: Tensor, other: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
+    """Return |grad main| / |grad other| with respect to those outputs of a network that `other` depends on, [].
+
+    The outputs stand for the weights: gradients with respect to them cost no pass through the network.
+    """
+    nodes = list(outputs.values())
+    gradients = torch.autograd.grad(other, nodes, retain_graph=True, allow_unused=True)
+    shared = [(node, gradient) for node, gradient in zip(nodes, gradients, strict=True) if gradient is not None]
+    mains = torch.autograd.grad(main, [node for node, _ in shared], retain_graph=True)
+    main_norm, norm = (torch.cat([g.flatten() for g in all_]).norm() for all_ in (mains, [g for _, g in shared]))
+    return main_norm / norm.clamp(min=1e-6)
+
+
 @final
 class DesignModule(MatchingModule):
     """A network over residues, validated on chains."""
 
-    def validation_step(self, batch: ProteinBatch, number: int) -> None:
-        """Log the loss of every factor on the sampling curve, and of inverse folding, with the same draws each time."""
+    def validation_step(self, batch: ProteinBatch, number: int, dataloader_idx: int = 0) -> None:
+        """Log losses on a fixed grid of times, with the same draws each time, of held-out chains and of others.
+
+        The loss of every factor on the sampling curve; of the structure and the auxiliary ones while the sequence is
+        hidden; of inverse folding in one call.
+        """
         rows, number = len(batch.context.present), self.share.place(number)
-        parts: dict[str, list[Tensor]] = {}
+        curve = _Means()
         for k, s in enumerate(VALIDATION_TIMES):
-            noise = self.noise(number, k)
-            known, times = on_curve(batch, self.product, torch.full((rows,), s, device=self.device))
-            matching = self.match(known, times, batch, noise, feeds_back=True)
-            for name, part in matching.parts.items():
-                parts.setdefault(name, []).append(part)
-        start = torch.zeros(rows, device=self.device)
-        known, times = on_curve(batch, self.product, start, given=("translations", "rotations"))
-        inverse = self.match(known, times, batch, self.noise(number, -2), feeds_back=False)
-        means = {name: torch.stack(values).mean() for name, values in parts.items()}
-        losses = {f"validation/{name}": mean for name, mean in means.items()}
-        losses["validation/inverse_folding"] = inverse.parts["sequence"]
-        losses[HELD_OUT_LOSS] = torch.stack([self.product[name].weight * mean for name, mean in means.items()]).sum()
-        self.log_dict(losses, batch_size=rows, sync_dist=True)
+            curve.add(self._matched(batch, s, self.noise(number, k), feeds_back=True)[0].parts)
+        hidden = _Means()
+        for k, s in enumerate(HIDDEN_TIMES):
+            noise = self.noise(number, len(VALIDATION_TIMES) + k)
+            matching, known = self._matched(batch, s, noise, hidden=True, feeds_back=True)
+            hidden.add(
+                matching.parts if self.auxiliary is None else {**matching.parts, **self.auxiliary(matching, known)[1]}
+            )
+        inverse, _ = self._matched(batch, 0.0, self.noise(number, -2), given=STRUCTURE, feeds_back=False)
+        means = curve.values()
+        losses = {**means, **{f"hidden_{name}": mean for name, mean in hidden.values().items()}}
+        losses["inverse_folding"] = inverse.parts[SEQUENCE]
+        losses["loss"] = torch.stack([self.product[name].weight * mean for name, mean in means.items()]).sum()
+        source = LOADERS[dataloader_idx]
+        logged = {f"{source}/{name}": loss for name, loss in losses.items()}
+        self.log_dict(logged, batch_size=rows, sync_dist=True, add_dataloader_idx=False)
+
+    def _matched(
+        self,
+        batch: ProteinBatch,
+        s: float,
+        noise: SharedNoise,
+        *,
+        given: tuple[str, ...] = (),
+        hidden: bool = False,
+        feeds_back: bool,
+    ) -> tuple[Matching, Known]:
+        """Return the joint loss of a task of validation at sampling time s, and what was given."""
+        start = torch.full((len(batch.context.present),), s, device=self.device)
+        known, times = on_curve(batch, self.product, start, given)
+        if hidden:
+            times = {**times, SEQUENCE: torch.zeros_like(times[SEQUENCE])}
+        return self.match(known, times, batch, noise, feeds_back), known
+
+
+class _Means:
+    """Means of named losses over several evaluations."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, list[Tensor]] = {}
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        for name, loss in losses.items():
+            self._all.setdefault(name, []).append(loss)
+
+    def values(self) -> dict[str, Tensor]:
+        return {name: torch.stack(losses).mean() for name, losses in self._all.items()}

@@ -14,9 +14,11 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.training.callbacks import AveragedWeights, BestValidation, Recipe, ReleaseWriter, StateWriter
+from gm_multimodal.training.curve import CurveWriter
 from gm_multimodal.training.data import BatchData
 from gm_multimodal.training.module import MatchingModule
 
+CURVE = "curve.csv"
 LAST = "last.ckpt"
 RELEASED = "model.safetensors"
 
@@ -47,13 +49,14 @@ def fit(
         recipe: what the released checkpoint says.
         out: folder of the run.
         trainer: arguments of `lightning.Trainer`.
-        ema_decay: decay per step of the averaged weights, less in short runs.
+        ema_decay: largest share of the averaged weights that a step keeps; less early in a run.
         patience: None releases the weights of the last step. A number releases those of the best validation, stops
             after that many without a better one, and measures the held-out losses before the first step too. Without
             validation data it has no effect.
 
     Returns:
-        The released checkpoint, `model.safetensors`; `last.ckpt` holds what resuming needs, `logs` the losses.
+        The released checkpoint, `model.safetensors`; `last.ckpt` holds what resuming needs, `curve.csv` the losses
+        of every validation, `logs` those of the steps.
 
     Raises:
         UserInputError: an argument that the trainer does not have, or that is set here.
@@ -61,16 +64,15 @@ def fit(
     """
     _check_arguments(trainer)
     released, last = out / RELEASED, out / LAST
-    # The average leaves out the warm-up, and of a short run looks back over a tenth at most.
-    steps = int(trainer["max_steps"])
-    start = min(module.optimisation.warmup_steps, steps // 10)
     validation_interval = int(trainer["val_check_interval"])
-    averaged = AveragedWeights(decay=min(ema_decay, max(0.0, 1 - 10 / steps)), start=start)
+    averaged = AveragedWeights(ema_decay)
     best = BestValidation(patience) if patience is not None and data.has_validation else None
+    release = ReleaseWriter(released, recipe, averaged, best)
     callbacks: list[Callback] = [
         averaged,
         *([best] if best else []),
-        ReleaseWriter(released, recipe, averaged, best),
+        release,
+        CurveWriter(out / CURVE, release.seen),
         LearningRateMonitor("step"),
         *([TQDMProgressBar(refresh_rate=20)] if trainer.get("enable_progress_bar", True) else []),
         StateWriter(last, interval=min(200, validation_interval), validation_interval=validation_interval),

@@ -27,20 +27,21 @@ def evaluate(helix, x=None, r=None, t: float = 0.5, mask=None, present=None, los
     guess_r = torch.stack([true_r[0] if r is None else r, true_r[1]])
     present = torch.ones(2, LENGTH, dtype=torch.bool) if present is None else present
     mask = torch.zeros(2, LENGTH, dtype=torch.bool) if mask is None else mask
-    known = Known({"translations": true_x, "rotations": true_r}, {"translations": mask, "rotations": mask}, present)
+    values = {"translations": true_x, "rotations": true_r, "sequence": torch.zeros(2, LENGTH, dtype=torch.int64)}
+    known = Known(values, {"translations": mask, "rotations": mask}, present)
     predictions = {
         "translations": EndpointPrediction(Euclidean(3), guess_x, guess_x),
         "rotations": EndpointPrediction(Rotations(), guess_r, guess_r),
     }
     times = known.times({name: torch.full((2, LENGTH), t) for name in predictions})
     zero = torch.zeros(())
-    return (losses or BackboneLosses())(Matching({}, zero, predictions, times), known)
+    return (losses or BackboneLosses())(Matching({}, zero, predictions, {}, times), known)
 
 
 def test_the_truth_costs_nothing(helix):
     total, parts = evaluate(helix)
     assert float(total) == pytest.approx(0, abs=1e-8)
-    assert set(parts) == {"atoms", "bonded", "contacts", "clashes"}
+    assert set(parts) == {"atoms", "bonded", "contacts", "clashes", "hydrogen_bonds"}
 
 
 def test_a_rigid_motion_costs_positions_but_no_distances(helix):
@@ -82,12 +83,13 @@ def test_a_clash_is_seen_and_neighbours_are_not_clashes(helix):
 
 def test_weights_multiply_their_parts(helix):
     x = helix[0] * 0.6
-    total, parts = evaluate(helix, x=x, losses=BackboneLosses(atoms=0.5, bonded=3.0, contacts=1.0, clashes=10.0))
+    weights = {"atoms": 0.5, "bonded": 3.0, "contacts": 1.0, "clashes": 10.0, "hydrogen_bonds": 2.0}
+    total, parts = evaluate(helix, x=x, losses=BackboneLosses(**weights))
     assert all(part > 0 for part in parts.values())
-    expected = 0.5 * parts["atoms"] + 3 * parts["bonded"] + 1 * parts["contacts"] + 10 * parts["clashes"]
+    expected = sum(weight * parts[name] for name, weight in weights.items())
     torch.testing.assert_close(total, expected)
-    half = evaluate(helix, x=x, losses=BackboneLosses(atoms=1.0, bonded=0.0, contacts=0.0, clashes=0.0))[0]
-    torch.testing.assert_close(half, parts["atoms"])
+    alone = evaluate(helix, x=x, losses=BackboneLosses(**dict.fromkeys(weights, 0.0) | {"atoms": 1.0}))[0]
+    torch.testing.assert_close(alone, parts["atoms"])
 
 
 @pytest.mark.parametrize(("t", "weight"), [(0.1, 0.0), (0.5, 4.0), (0.95, 100.0)])

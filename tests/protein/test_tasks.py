@@ -9,6 +9,7 @@ from gm_multimodal.protein.batch import ProteinBatch, single_chain
 from gm_multimodal.protein.blueprint import blank, to_known
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY
 from gm_multimodal.protein.tasks import Curriculum, on_curve, place_origin, random_factors, random_subset
+from gm_multimodal.spaces.rotations import rotation_log
 from tests.networks.trunks import random_state
 from tests.protein.products import protein_product
 
@@ -85,14 +86,53 @@ def test_shares_of_the_curriculum():
     folds, inverse = given["sequence"], given["translations"] & given["rotations"]
     s = times["translations"][:, 0]
     assert torch.equal(PRODUCT["rotations"].clock(s), times["rotations"][:, 0])
-    apart = times["sequence"][:, 0] != s
+    hidden = (times["sequence"] == 0).all(-1)
+    apart = (times["sequence"][:, 0] != s) & ~hidden
     subset = sum((known.mask[name] & ~folds[:, None] & ~inverse[:, None]).any(-1) for name in PRODUCT) > 0
     rest = ~folds & ~inverse
-    for found, share in ((folds, 0.1), (inverse, 0.1), (apart & rest, 0.3)):
+    for found, share in ((folds, 0.1), (inverse, 0.1), (hidden, 0.25), (apart & rest, 0.2)):
         assert abs(float(found.float().mean()) - share) < 4 * (share * (1 - share) / 6000) ** 0.5
     # A given subset covers all factors in half of the cases, else each by a fair coin: none in an eighth of the rest.
     share = 0.2 * (1 - 0.5 / 8)
     assert abs(float(subset[rest].float().mean()) - share) < 4 * (share * (1 - share) / 4800) ** 0.5
+
+
+def test_the_structure_has_any_time_while_the_sequence_is_hidden():
+    """Times of the structure are uniform in these rows, too; given residues keep their types."""
+    known, times = draw(jitter=0.0, hidden=1.0, folding=0.0, inverse_folding=0.0, independent=0.0)
+    assert (times["sequence"] == 0).all()
+    flat = (torch.arange(6000) + 0.5) / 6000
+    assert (times["translations"][:, 0].sort().values - flat).abs().max() < 1.63 / 6000**0.5
+    assert known.mask["sequence"].any(-1).float().mean() > 0.1
+    assert (known.times(times)["sequence"][known.mask["sequence"]] == 1).all()
+
+
+def test_given_structures_err_in_their_share_of_the_rows_and_no_others_do():
+    """3,000 rows: half of the inverse folding ones are moved, by as much as they should be; the rest is as it was."""
+    batch = batch_of(3000, 24)
+    settings = {"inverse_folding": 0.5, "erring": 0.5, "folding": 0.1, "hidden": 0.1, "independent": 0.1}
+    known, _ = Curriculum(**settings).draw(batch, PRODUCT, SharedNoise.keyed(0))
+    clean = place_origin(Known(batch.state, known.mask, known.present))
+    moved = known.values["translations"] - clean.values["translations"]
+    turned = rotation_log(clean.values["rotations"].mT @ known.values["rotations"])
+    size = 10 * (moved - moved.mean(1, keepdim=True)).square().mean((1, 2)).sqrt()  # Angstrom along each axis
+    angle = torch.rad2deg(turned.square().sum(-1).mean(-1).sqrt())
+    errs = angle > 0.1
+    inverse = (known.mask["translations"] & known.mask["rotations"]).all(-1)
+    assert not (errs & ~inverse).any()
+    assert torch.equal(errs, size > 0.01)
+    assert torch.equal(known.values["sequence"], batch.state["sequence"])
+    assert abs(float(errs[inverse].float().mean()) - 0.5) < 4 * (0.25 / 1500) ** 0.5
+    # 72 draws a row: the spread of a row's size about what was drawn for it is 8 %.
+    for found, (low, high) in ((size, (0.1, 0.3)), (angle, (3.0, 5.0))):
+        assert float(found[errs].mean()) == pytest.approx((low + high) / 2, rel=0.04)
+        assert low * 0.7 < found[errs].min() < low * 1.1 and high * 0.9 < found[errs].max() < high * 1.35
+
+
+@pytest.mark.parametrize("mistake", [{"hidden": 0.8}, {"erring": 1.5}, {"given": -0.1}, {"folding": float("nan")}])
+def test_shares_that_are_none_are_refused(mistake):
+    with pytest.raises(ValueError, match=next(iter(mistake))):
+        Curriculum(**mistake)
 
 
 def test_every_row_has_something_to_learn():

@@ -1,7 +1,8 @@
 """The smallest model that has every part, from the shipped configuration, and real chains to train it on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from gm_multimodal.protein.tasks import Curriculum
 from gm_multimodal.training.build import build_network, build_product
 from gm_multimodal.training.callbacks import Recipe
 from gm_multimodal.training.data import ChainData
-from gm_multimodal.training.module import DesignModule, Optimisation
+from gm_multimodal.training.module import DesignModule
+from gm_multimodal.training.optimisation import Optimisation
 from gm_multimodal.training.run import RELEASED, fit
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -28,6 +30,10 @@ def read(name: str) -> dict[str, Any]:
 
 
 STEPS = 13  # two epochs of six batches and one; shorter runs are too short for an average of weights
+VALIDATED = {
+    *(*PARTS, "inverse_folding", "loss"),
+    *(f"hidden_{name}" for name in (*PARTS, "atoms", "bonded", "contacts", "clashes", "hydrogen_bonds")),
+}
 TRAINER = {
     "max_steps": STEPS,
     "accelerator": "cpu",
@@ -86,6 +92,7 @@ def train(make_module, chains, config):
         patience: int | None = None,
         prepare: Callable[[DesignModule], None] = lambda module: None,
         validates: bool = True,
+        data: Mapping[str, Any] = MappingProxyType({}),
         **trainer: Any,
     ):
         module, seen = make_module(), []
@@ -101,9 +108,9 @@ def train(make_module, chains, config):
 
         module.curriculum = Watched()
         validation = chains("validation") if validates else None
-        data = ChainData(chains("train"), validation, residues_per_batch=300, seed=0)
+        batches = ChainData(chains("train"), validation, residues_per_batch=300, seed=0, **data)
         recipe = Recipe(config, {"length_range": [40, 80], "data": "chains_small.parquet"})
-        released = fit(module, data, recipe, out, TRAINER | trainer, ema_decay=0.9, patience=patience)
+        released = fit(module, batches, recipe, out, TRAINER | trainer, ema_decay=0.9, patience=patience)
         assert released == out / RELEASED
         return module, seen
 

@@ -7,8 +7,11 @@ import pytest
 import torch
 from lightning import LightningModule
 
+from gm_multimodal.protein.auxiliary import BackboneLosses
 from gm_multimodal.protein.batch import collate
-from gm_multimodal.training.module import DesignModule, Optimisation
+from gm_multimodal.training.module import DesignModule, gradient_ratio
+from gm_multimodal.training.optimisation import MuonOptimisation, Optimisation
+from tests.training.conftest import VALIDATED
 
 
 @pytest.fixture
@@ -46,9 +49,9 @@ def test_the_loss_is_the_sum_of_what_is_logged(make_module, batch, logged):
     module = make_module()
     loss = module.training_step(batch, 0)
     factors = sum(factor.weight * logged[f"train/{name}"] for name, factor in module.product.items())
-    losses, names = module.auxiliary, ("atoms", "bonded", "contacts", "clashes")
+    losses, names = module.auxiliary, ("atoms", "bonded", "contacts", "clashes", "hydrogen_bonds")
     auxiliary = sum(getattr(losses, name) * logged[f"train/{name}"] for name in names)
-    torch.testing.assert_close(loss.detach(), factors + auxiliary)
+    torch.testing.assert_close(loss.detach(), factors + logged["train/auxiliary_share"] * auxiliary)
     assert logged["loss"] == logged["train/loss"] == loss
 
 
@@ -81,8 +84,8 @@ def test_validation_is_the_same_each_time_and_names_every_factor(make_module, ba
     module = make_module().eval()
     module.validation_step(batch, 0)
     first = dict(logged)
-    assert set(first) == {f"validation/{name}" for name in (*module.product, "inverse_folding", "loss")}
-    assert all(value > 0 for value in first.values())
+    assert set(first) == {f"validation/{name}" for name in VALIDATED}
+    assert all(value.isfinite() for value in first.values())
     module.validation_step(batch, 0)
     assert first == logged
     module.validation_step(batch, 1)
@@ -104,6 +107,88 @@ def test_the_learning_rate_rises_stays_and_falls():
     assert factors[80] == pytest.approx(0.5)
     assert factors[100] == pytest.approx(0.0)
     assert Optimisation(warmup_steps=0, decay_share=0.0).factor(0, 10) == 1.0
+
+
+def test_auxiliary_losses_rise_in_their_share_of_the_steps(make_module, batch, logged, monkeypatch):
+    """Off before 20 % of 10 steps, in full from 60 %, along a line in between; the cap is kept out of it."""
+    monkeypatch.setattr("gm_multimodal.training.module.gradient_ratio", lambda *_: torch.tensor(7.0))
+    module, step = make_module(), [0]
+    module.auxiliary = BackboneLosses(on_from=0.2, full_from=0.6)
+    monkeypatch.setattr(DesignModule, "global_step", property(lambda self: step[0]))
+    module._trainer = SimpleNamespace(max_steps=10)
+    shares = []
+    for step[0] in range(10):
+        logged.clear()
+        module.training_step(batch, 0)
+        shares.append(float(logged.get("train/auxiliary_share", 0.0)))
+        assert ("train/bonded" in logged) == (shares[-1] > 0)  # while they are off they are not computed
+    assert shares == pytest.approx([0, 0, 0, 0.25, 0.5, 0.75, 1, 1, 1, 1])
+
+
+def test_a_rise_that_ends_before_it_begins_is_refused():
+    with pytest.raises(ValueError, match=r"on from 0\.5 and in full from 0\.2"):
+        BackboneLosses(on_from=0.5, full_from=0.2)
+
+
+def test_the_auxiliary_gradient_is_capped_at_that_of_the_joint_loss(make_module, batch, logged):
+    """With respect to the outputs that it depends on: not longer, and of the same direction as before."""
+    module = make_module()
+    noise = module.noise(0, 0)
+    known, times = module.curriculum.draw(batch, module.product, noise)
+    matching = module.match(known, times, batch, noise, False)
+    auxiliary, _ = module.auxiliary(matching, known)
+    outputs = [matching.outputs[name] for name in ("translations", "rotations")]
+
+    def gradient(loss):
+        parts = torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True)
+        return torch.cat([part.flatten() for part in parts])
+
+    main, full = gradient(matching.total), gradient(auxiliary)
+    assert full.norm() > 2 * main.norm()  # an untrained network knows nothing of backbones
+    loss, parts = module._with_auxiliary(matching, known)
+    added = gradient(loss) - main
+    torch.testing.assert_close(added.norm(), main.norm(), rtol=1e-3, atol=0)
+    assert torch.cosine_similarity(added, full, dim=0) > 0.999
+    assert float(parts["auxiliary_share"]) == pytest.approx(float(main.norm() / full.norm()), rel=1e-3)
+
+
+def test_small_auxiliary_gradients_are_left_alone():
+    x = torch.tensor([3.0, 4.0], requires_grad=True)
+    outputs = {"a": x, "unused": torch.zeros(2, requires_grad=True)}
+    ratio = gradient_ratio((10 * x).sum() + outputs["unused"].sum(), x.sum(), outputs)
+    assert float(ratio) == pytest.approx(10)
+    assert gradient_ratio((0 * x).sum(), (0 * x).sum(), outputs).isfinite()
+
+
+def test_muon_steps_the_matrices_between_features_and_adamw_the_rest(make_module):
+    network = make_module(layers=2).network
+    optimizer = MuonOptimisation().optimizer(network, fused=True)
+    muon, decayed, plain = ({id(p) for p in group["params"]} for group in optimizer.param_groups)
+    assert len(muon) + len(decayed) + len(plain) == len(list(network.parameters()))
+    for name, weight in network.named_parameters():
+        inside = name.split(".")[0] in ("layers", "pairs") and ".move." not in name
+        assert (id(weight) in muon) == (inside and weight.ndim == 2), name
+        assert (id(weight) in plain) == (weight.ndim < 2), name
+
+
+def test_muon_moves_a_matrix_by_the_same_length_in_all_directions():
+    """An orthogonalised step: singular values within .7 to 1.3 of .2 sqrt(max(m, n)) times the learning rate."""
+    linear = torch.nn.Linear(32, 16)
+    before = linear.weight.detach().clone()
+    layers = torch.nn.Sequential(torch.nn.Sequential(linear))
+    optimizer = MuonOptimisation(matrix_learning_rate=0.1, weight_decay=0.0).optimizer(layers, fused=True)
+    (linear(torch.randn(64, 32, generator=torch.manual_seed(0))) ** 2).sum().backward()
+    optimizer.step()
+    moved = torch.linalg.svdvals(linear.weight.detach() - before) / (0.1 * 0.2 * 32**0.5)
+    assert moved.min() > 0.6 and moved.max() < 1.3
+
+
+@pytest.mark.parametrize(
+    "mistake", [{"learning_rate": -1}, {"weight_decay": float("nan")}, {"matrix_learning_rate": -1}, {"momentum": 1.0}]
+)
+def test_rates_that_no_optimiser_takes_are_refused(mistake):
+    with pytest.raises(ValueError, match=next(iter(mistake))):
+        MuonOptimisation(**mistake)
 
 
 def test_matrices_decay_and_vectors_do_not(make_module, monkeypatch):

@@ -16,3 +16,4 @@ class TrainConfig(TrainingConfig):
 
     network: dict[str, Any]
     product: dict[str, dict[str, Any]]
+    validate_training: bool

@@ -45,6 +45,7 @@ class TrainingConfig(RunConfig):
     max_gyration_ratio: float | None
     max_coil: float | None
     residues_per_batch: int
+    batch_doubles_at: list[float]
     self_conditioning: float
     curriculum: dict[str, Any]
     auxiliary: dict[str, Any]
@@ -55,6 +56,8 @@ class TrainingConfig(RunConfig):
         at_least("min_length", self.min_length, 4)
         at_least("max_length", self.max_length, self.min_length, "it is the upper end of the range")
         at_least("residues_per_batch", self.residues_per_batch, 1)
+        for share in self.batch_doubles_at:
+            within("batch_doubles_at", share, 0, 1)
         for key, value in {"max_gyration_ratio": self.max_gyration_ratio, "max_coil": self.max_coil}.items():
             if value is not None:
                 above(key, value, 0)

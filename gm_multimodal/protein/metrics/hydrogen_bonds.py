@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from gm_multimodal.protein.residues import RESIDUES
 
-_COUPLING: Final = 27.9  # kcal/mol Angstrom: 0.42 x 0.20 electron charges squared, times 332
-_BOND: Final = -0.5  # kcal/mol; below it two groups are bonded
+COUPLING: Final = 27.9  # kcal/mol Angstrom: 0.42 x 0.20 electron charges squared, times 332
+BOND: Final = -0.5  # kcal/mol; below it two groups are bonded
 _LOWEST: Final = -9.9  # kcal/mol, for atoms that lie on each other
-_NEAR: Final = 9.0  # Angstrom between alpha carbons; no bond reaches farther
+NH_BOND: Final = 1.01  # Angstrom
+NEAR: Final = 9.0  # Angstrom between alpha carbons; no bond reaches farther
 _CLOSEST: Final = 0.5  # Angstrom between atoms
 _BEND: Final = 70.0  # degrees between CA(i-2) -> CA(i) and CA(i) -> CA(i+2)
-_PROLINE: Final = RESIDUES.index("P")
+PROLINE: Final = RESIDUES.index("P")
 
 HELIX: Final = "GHI"
 STRAND: Final = "EB"
@@ -79,16 +80,16 @@ def hydrogen_bonds(coordinates: Floats, tokens: npt.NDArray[np.int64], bonded: B
     direction = c[:-1] - o[:-1]
     direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
     hydrogen = n.copy()
-    hydrogen[1:] += 1.01 * direction
-    has_hydrogen = np.concatenate([[False], bonded]) & (np.asarray(tokens) != _PROLINE)
+    hydrogen[1:] += NH_BOND * direction
+    has_hydrogen = np.concatenate([[False], bonded]) & (np.asarray(tokens) != PROLINE)
     inverse = {
         name: 1.0 / np.maximum(np.linalg.norm(acceptor[:, None] - donor[None], axis=-1), _CLOSEST)
         for name, acceptor, donor in (("on", o, n), ("ch", c, hydrogen), ("oh", o, hydrogen), ("cn", c, n))
     }
-    energy = np.maximum(_COUPLING * (inverse["on"] + inverse["ch"] - inverse["oh"] - inverse["cn"]), _LOWEST)
-    is_near = np.linalg.norm(ca[:, None] - ca[None], axis=-1) < _NEAR
+    energy = np.maximum(COUPLING * (inverse["on"] + inverse["ch"] - inverse["oh"] - inverse["cn"]), _LOWEST)
+    is_near = np.linalg.norm(ca[:, None] - ca[None], axis=-1) < NEAR
     separation = np.arange(len(n))[None] - np.arange(len(n))[:, None]
-    return (energy < _BOND) & is_near & has_hydrogen[None] & (separation != 0) & (separation != 1)
+    return (energy < BOND) & is_near & has_hydrogen[None] & (separation != 0) & (separation != 1)
 
 
 def bridges(bonds: Bools, bonded: Bools) -> Bools:
