@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, Final, Protocol, final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,10 @@ from gm_multimodal.network import Context
 from gm_multimodal.product import State
 from gm_multimodal.protein.backbone import frames_from_backbone
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
+from gm_multimodal.protein.soft_targets import SoftTargets, side_by_side
+
+PAIRS_PER_RESIDUE: Final = 160
+"""A batch has at most so many times as many pairs as residues, so that one of long chains does not take much longer."""
 
 TRANSLATIONS, ROTATIONS, SEQUENCE = "translations", "rotations", "sequence"
 
@@ -27,17 +31,20 @@ class ProteinBatch:
         state: translations [B, N, 3] (nm), rotations [B, N, 3, 3] (identity where padded), sequence int64 [B, N].
         context: which sites are residues, and their place in the chain.
         secondary: codes of secondary structure, int64 [B, N] (`chains.SECONDARY`, or unknown).
+        soft: what a teacher says of hidden residue types; None where nobody was asked.
     """
 
     state: State
     context: Context
     secondary: Tensor
+    soft: SoftTargets | None = None
 
     def to(self, device: torch.device, *_: Any, **__: Any) -> "ProteinBatch":
         """Return the batch on another device (called by the trainer with arguments of its own)."""
         context = Context(*(getattr(self.context, k).to(device) for k in ("present", "index", "chain")))
         state = {name: x.to(device) for name, x in self.state.items()}
-        return ProteinBatch(state, context, self.secondary.to(device))
+        soft = None if self.soft is None else self.soft.to(device)
+        return ProteinBatch(state, context, self.secondary.to(device), soft)
 
     def counted(self) -> dict[str, int]:
         """Say how much a training sees in this batch."""
@@ -63,7 +70,8 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
     context = single_chain(present)
     index = torch.where(present, _padded([row.positions for row in rows]), context.index)
     secondary = _padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
-    return ProteinBatch(state, Context(present, index, _padded([row.chain for row in rows])), secondary)
+    context = Context(present, index, _padded([row.chain for row in rows]))
+    return ProteinBatch(state, context, secondary, side_by_side([row.patterns for row in rows], present.shape[1]))
 
 
 def _padded(rows: Sequence[npt.NDArray[np.int64]], value: int = 0) -> Tensor:
@@ -92,7 +100,8 @@ class LengthBuckets:
     Attributes:
         lengths: residues of every chain.
         clusters: cluster of every chain; each epoch takes one random member of each.
-        residues: residues of a batch, padding included; a chain that is longer forms a batch alone.
+        residues: residues of a batch, padding included, and by `PAIRS_PER_RESIDUE` its pairs of residues; a chain of
+            more forms a batch alone.
         seed: with the epoch, determines everything.
     """
 
@@ -113,7 +122,8 @@ class LengthBuckets:
         longest = 0
         for i in members[np.argsort(blurred, kind="stable")]:
             longest = max(longest, int(self.lengths[i]))
-            if not batches or longest * (len(batches[-1]) + 1) > self.residues:
+            most = self.residues / longest * min(1, PAIRS_PER_RESIDUE / longest)
+            if not batches or len(batches[-1]) + 1 > most:
                 batches.append([])
                 longest = int(self.lengths[i])
             batches[-1].append(int(i))

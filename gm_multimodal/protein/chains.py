@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from gm_multimodal.protein.soft_targets import Pattern
+
 SECONDARY: Final = "HEC"
 """Helix, strand and coil; the position in this string is the code."""
 
@@ -39,6 +41,7 @@ class Row:
         positions: Places along the chain, [L] int64, growing; they jump where residues are missing.
         chain: Number of the chain of each residue, [L] int64 from 0 on.
         secondary: Codes of secondary structure, [L] int64 (`SECONDARY`, or unknown).
+        patterns: What a teacher says of hidden residue types; none where nobody was asked.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Row:
     positions: npt.NDArray[np.int64]
     chain: npt.NDArray[np.int64]
     secondary: npt.NDArray[np.int64]
+    patterns: tuple[Pattern, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of residues."""

@@ -6,11 +6,12 @@ Required columns: ``id``, ``source``, ``sequence``, ``length``, ``coordinates`` 
 Optional columns, each of which may be empty in some rows: ``dssp`` (one DSSP letter per residue) is the secondary
 structure; ``positions`` (places along the chain, which jump where residues are missing) allows chains with gaps;
 ``chain_lengths`` (residues of each chain, in order) allows rows of several chains; ``redesigned`` is another sequence
-for the same backbone, as ProteinMPNN draws it. Further columns are ignored.
+for the same backbone, as ProteinMPNN draws it; ``soft_context`` and ``soft_levels`` are what it says of hidden residue
+types (`soft_targets`). Further columns are ignored.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,9 +25,17 @@ from gm_multimodal.errors import DatasetError, EmptyDataset, UserInputError
 from gm_multimodal.protein.breaks import LONGEST_CA_CA
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row, coil_share, secondary_codes
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
-from gm_multimodal.protein.residues import encode
+from gm_multimodal.protein.residues import MASK, RESIDUES, encode
+from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, Pattern
 
 REDESIGNED: Final = "redesigned"
+NATIVE, SOFT = "native", "soft"
+_COLUMNS_OF: Final = {NATIVE: (), REDESIGNED: (REDESIGNED,), SOFT: (CONTEXT, LEVELS)}
+_ADDED_BY: Final = {REDESIGNED: "scripts/redesign.py", SOFT: "scripts/soft_targets.py"}
+
+SEQUENCES: Final = tuple(_COLUMNS_OF)
+"""What the sequence of a row may be: its own, a redesigned one, or its own with soft targets."""
+
 REQUIRED_COLUMNS: Final = ("id", "source", "sequence", "length", "coordinates", "cluster30", "split")
 UNITS_PER_ANGSTROM: Final = 100
 """Integer coordinates are whole numbers of this part of an Angstrom."""
@@ -70,7 +79,7 @@ def read_chains(
     max_length: int,
     max_gyration_ratio: float | None = None,
     max_coil: float | None = None,
-    redesigned: bool = False,
+    sequences: str = NATIVE,
 ) -> Chains:
     """Read the chains of a Parquet file, or of all ``*.parquet`` files of a folder, that pass every filter.
 
@@ -84,7 +93,8 @@ def read_chains(
         max_gyration_ratio: Greatest radius of gyration over 2.2 L^0.38 Angstrom; None keeps all.
         max_coil: Greatest share of residues in neither helix nor strand, by the column ``dssp`` where the file has
             it and otherwise by P-SEA, which finds about 0.15 more coil; None keeps all.
-        redesigned: Take the sequence of the column ``redesigned`` for the chains that have one there.
+        sequences: One of `SEQUENCES`: ``redesigned`` takes the sequence of that column for the chains that have one
+            there, ``soft`` the soft targets of those that have some.
 
     Raises:
         DatasetError: Nothing can be read, a column is missing, or a row is malformed.
@@ -94,7 +104,7 @@ def read_chains(
     refused: Counter[str] = Counter()
     rows: list[Row] = []
     for file in _parquet_files(Path(path)):
-        for values in _read_rows(file, keep, refused, redesigned):
+        for values in _read_rows(file, keep, refused, sequences):
             row = _decode_row(file, values)
             reason = keep.refuse_chain(row, values["dssp"])
             if reason is None:
@@ -124,18 +134,17 @@ def _parquet_files(path: Path) -> list[Path]:
     return files
 
 
-def _read_rows(file: Path, keep: _Filter, refused: Counter[str], redesigned: bool) -> Iterator[dict[str, Any]]:
+def _read_rows(file: Path, keep: _Filter, refused: Counter[str], sequences: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of one file that pass by split and length, without building the coordinates of the others."""
-    wanted = (*REQUIRED_COLUMNS, REDESIGNED) if redesigned else REQUIRED_COLUMNS
     try:
         table = pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{file} cannot be read as Parquet: {error}") from error
     with table:
-        _check_columns(file, table.schema_arrow, wanted)
+        _check_columns(file, table.schema_arrow, sequences)
         columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
-        absent = dict.fromkeys(("dssp", "positions", "chain_lengths", REDESIGNED))
-        optional = [name for name in absent if name != REDESIGNED or redesigned]
+        optional = ("dssp", "positions", "chain_lengths", *_COLUMNS_OF[sequences])
+        absent = dict.fromkeys((*optional, REDESIGNED, CONTEXT, LEVELS))
         columns += [name for name in optional if name in table.schema_arrow.names]
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
             rows = batch.drop_columns(["coordinates"]).to_pylist()
@@ -150,10 +159,12 @@ def _read_rows(file: Path, keep: _Filter, refused: Counter[str], redesigned: boo
                 yield absent | row | {"coordinates": batch["coordinates"][number]}
 
 
-def _check_columns(file: Path, schema: pa.Schema, wanted: Sequence[str]) -> None:
+def _check_columns(file: Path, schema: pa.Schema, sequences: str) -> None:
+    wanted = (*REQUIRED_COLUMNS, *_COLUMNS_OF[sequences])
     missing = [name for name in wanted if name not in schema.names]
     if missing:
-        hint = f"; scripts/redesign.py adds {REDESIGNED}" if missing == [REDESIGNED] else ""
+        is_only_that = not set(missing) & set(REQUIRED_COLUMNS)
+        hint = f"; {_ADDED_BY[sequences]} adds {', '.join(missing)}" if is_only_that else ""
         raise DatasetError(f"{file} lacks the columns {', '.join(missing)}; wanted are {', '.join(wanted)}{hint}")
     kind = schema.field("coordinates").type
     if not (_is_list(kind) and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))):
@@ -193,7 +204,26 @@ def _decode_row(file: Path, row: dict[str, Any]) -> Row:
     positions, chain = _decode_places(where, row)
     dssp = row["dssp"]
     secondary = np.full(length, UNKNOWN_SECONDARY) if dssp is None else secondary_codes(dssp)
-    return Row(row["id"], coordinates, tokens, row["cluster30"], positions, chain, secondary)
+    patterns = _decode_patterns(where, row)
+    return Row(row["id"], coordinates, tokens, row["cluster30"], positions, chain, secondary, patterns)
+
+
+def _decode_patterns(where: str, row: dict[str, Any]) -> tuple[Pattern, ...]:
+    contexts, levels = row[CONTEXT] or [], row[LEVELS] or []
+    patterns = []
+    for context, law in zip(contexts, levels, strict=False):
+        tokens = np.array([MASK if letter == "X" else RESIDUES.find(letter) for letter in context or ""])
+        if len(tokens) != row["length"] or (tokens < 0).any():
+            raise DatasetError(f"{where}: {CONTEXT} is not {row['length']} of the letters {RESIDUES} and X")
+        hidden = int((tokens == MASK).sum())
+        if law is None or len(law) != len(RESIDUES) * hidden or not hidden:
+            raise DatasetError(
+                f"{where}: {LEVELS} is not {len(RESIDUES)} bytes for each X of {CONTEXT}, one X at least"
+            )
+        patterns.append(Pattern(tokens, np.frombuffer(law, dtype=np.uint8).reshape(hidden, -1)))
+    if len(contexts) != len(levels):
+        raise DatasetError(f"{where}: {len(contexts)} {CONTEXT}, but {len(levels)} {LEVELS}")
+    return tuple(patterns)
 
 
 def _decode_places(where: str, row: dict[str, Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

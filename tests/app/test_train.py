@@ -60,6 +60,18 @@ def test_redesigned_sequences_are_learned_and_judge_but_are_not_replayed(tmp_pat
     assert [decode(row.tokens) for row in replayed.rows] == [real[row.id] for row in replayed.rows]
 
 
+def test_soft_targets_are_for_learning_alone(tmp_path: Path) -> None:
+    chains, file = pd.read_parquet(SMALL), tmp_path / "soft.parquet"
+    contexts = [["X" * length] for length in chains.length]
+    levels = [[b"\xff" * 20 * length] for length in chains.length]
+    chains.assign(soft_context=contexts, soft_levels=levels).to_parquet(file)
+    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None}
+    config = SimpleNamespace(data=str(file), sequences="soft", **filters)
+    assert all(len(row.patterns) == 1 for row in read_split(config, "train").rows)
+    assert not any(row.patterns for row in read_split(config, "validation").rows)
+    assert not any(row.patterns for row in read_split(config, "train", str(SMALL)).rows)
+
+
 def test_record_and_losses_stay_on_disk(trained: Path) -> None:
     assert yaml.safe_load((trained / "config.yaml").read_text())["network"]["width"] == 32
     header = (trained / "logs" / "version_0" / "metrics.csv").read_text().splitlines()[0]
@@ -105,7 +117,7 @@ def test_a_command_that_could_not_start_leaves_nothing_behind(tmp_path: Path) ->
         ("min_length=200", "max_length"),
         ("self_conditioning=2", "self_conditioning=2.0 is not from 0 to 1"),
         ("ema_decay=-0.1", "ema_decay=-0.1 is not from 0 to 1"),
-        ("sequences=mine", "sequences=mine is not one of native, redesigned"),
+        ("sequences=mine", "sequences=mine is not one of native, redesigned, soft"),
         ("sequences=redesigned", "lacks the columns redesigned"),
         ("network._target_=os.system", "os.system"),
     ],

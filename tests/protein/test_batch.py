@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from gm_multimodal.protein.backbone import backbone_from_frames
-from gm_multimodal.protein.batch import LengthBuckets, Replay, Share, collate, single_chain
+from gm_multimodal.protein.batch import PAIRS_PER_RESIDUE, LengthBuckets, Replay, Share, collate, single_chain
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.dataset import read_chains
+from gm_multimodal.protein.residues import MASK
+from gm_multimodal.protein.soft_targets import Pattern, from_levels, to_levels
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,12 @@ def test_padding_is_harmless(chains):
 
 
 def test_a_batch_moves_with_everything_in_it(chains):
-    batch = collate(chains, [0]).to(torch.device("meta"), non_blocking=True)
+    levels = to_levels(np.random.default_rng(0).dirichlet(np.ones(20), len(chains.rows[0])))
+    pattern = Pattern(np.full(len(chains.rows[0]), MASK), levels)
+    taught = Chains([dataclasses.replace(chains.rows[0], patterns=(pattern,))])
+    batch = collate(taught, [0]).to(torch.device("meta"), non_blocking=True)
     everything = [*batch.state.values(), batch.context.present, batch.context.index, batch.context.chain]
+    everything += [batch.secondary, batch.soft.exists, batch.soft.context, batch.soft.law]
     assert {x.device.type for x in everything} == {"meta"}
 
 
@@ -80,6 +86,16 @@ def test_batches_keep_within_the_residues_allowed(residues):
     assert max(areas) <= residues
     shorter = [a + b.lengths[batch].max() for a, batch in zip(areas, batches, strict=True)]
     assert np.mean(np.array(shorter) > residues) > 0.8  # and most of them are full
+
+
+def test_batches_of_long_chains_keep_within_the_pairs_allowed():
+    rng = np.random.default_rng(1)
+    b = LengthBuckets(rng.integers(100, 257, 300), np.arange(300), 2000, 0)
+    sizes = {int(b.lengths[batch].max()): len(batch) for batch in b.epoch(0)}
+    assert all(size * length**2 <= 2000 * PAIRS_PER_RESIDUE for length, size in sizes.items())
+    assert all(size * length <= 2000 for length, size in sizes.items())
+    full = [size for length, size in sizes.items() if length > 250]
+    assert max(full) == 2000 * PAIRS_PER_RESIDUE // 256**2
 
 
 def test_a_chain_that_is_too_long_forms_a_batch_alone():
@@ -162,3 +178,16 @@ def test_chains_of_a_row_and_their_secondary_structure_come_from_the_dataset(sma
         assert batch.context.chain[padded][present].tolist() == row.chain.tolist()
         assert batch.secondary[padded][present].tolist() == row.secondary.tolist()
     assert set(batch.secondary[~batch.context.present].tolist()) <= {UNKNOWN_SECONDARY}
+
+
+def test_patterns_of_a_row_stand_at_its_hidden_residues(chains):
+    rng, rows = np.random.default_rng(0), list(chains.rows[:3])
+    size = len(rows[1])
+    context = np.where(rng.random(size) < 0.5, MASK, rng.integers(0, 20, size))
+    levels = to_levels(rng.dirichlet(np.ones(20), int((context == MASK).sum())))
+    rows[1] = dataclasses.replace(rows[1], patterns=(Pattern(context, levels),))
+    soft = collate(Chains(rows), [0, 1, 2]).soft
+    assert soft.exists.tolist() == [[False], [True], [False]]
+    assert (soft.context[1, 0, :size].numpy() == context).all()
+    np.testing.assert_array_equal(soft.law[1, 0, :size][context == MASK].numpy(), from_levels(levels))
+    assert collate(chains, [0, 1]).soft is None

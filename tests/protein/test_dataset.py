@@ -8,6 +8,7 @@ from gm_multimodal.protein.chains import SECONDARY, UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.dataset import REQUIRED_COLUMNS, read_chains
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.residues import decode
+from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, to_levels
 
 ANY = {"split": None, "min_length": 1, "max_length": 1000}
 
@@ -107,15 +108,18 @@ def test_chains_with_a_break_are_left_out(written, rows):
 
 def test_redesigned_sequences_are_read_where_they_are_asked_for(written, rows):
     file = written(rows.assign(redesigned=["WWWWW", None, "YYYYY"]))
-    read = [[decode(row.tokens) for row in read_chains(file, **ANY, redesigned=flag).rows] for flag in (False, True)]
+    read = [
+        [decode(row.tokens) for row in read_chains(file, **ANY, sequences=kind).rows]
+        for kind in ("native", "redesigned")
+    ]
     assert read == [["ACDEF", "GHIKL", "MNPQR"], ["WWWWW", "GHIKL", "YYYYY"]]
 
 
 def test_a_dataset_without_redesigned_sequences_says_what_adds_them(written, rows):
     with pytest.raises(DatasetError, match=r"lacks the columns redesigned; .*scripts/redesign\.py adds"):
-        read_chains(written(rows), **ANY, redesigned=True)
+        read_chains(written(rows), **ANY, sequences="redesigned")
     with pytest.raises(DatasetError, match="row 'second': length is 5, but the sequence has 2 letters"):
-        read_chains(written(rows.assign(redesigned=[None, "AC", None])), **ANY, redesigned=True)
+        read_chains(written(rows.assign(redesigned=[None, "AC", None])), **ANY, sequences="redesigned")
 
 
 @pytest.mark.parametrize("column", REQUIRED_COLUMNS)
@@ -228,3 +232,37 @@ def test_secondary_structure_is_that_of_the_column_or_unknown(written, rows):
     codes = [row.secondary.tolist() for row in read_chains(written(rows), **ANY).rows]
     assert codes[1] == [UNKNOWN_SECONDARY] * 5
     assert ["".join(SECONDARY[code] for code in codes[k]) for k in (0, 2)] == ["HHHEE", "CCCCC"]
+
+
+@pytest.fixture
+def soft(rows) -> pd.DataFrame:
+    law = to_levels(np.random.default_rng(0).dirichlet(np.ones(20), 7))
+    contexts = [["XXXXX", "AXDEX"], None, None]
+    levels = [[law[:5].tobytes(), law[5:].tobytes()], None, None]
+    return rows.assign(**{CONTEXT: contexts, LEVELS: levels})
+
+
+def test_soft_targets_are_read_where_they_are_asked_for(written, soft):
+    file = written(soft)
+    assert [row.patterns for row in read_chains(file, **ANY).rows] == [(), (), ()]
+    everything, some = read_chains(file, **ANY, sequences="soft").rows[0].patterns
+    assert [decode(pattern.context) for pattern in (everything, some)] == ["XXXXX", "AXDEX"]
+    assert everything.levels.tobytes() + some.levels.tobytes() == b"".join(soft[LEVELS][0])
+    with pytest.raises(DatasetError, match=r"lacks the columns soft_context, .*scripts/soft_targets\.py adds"):
+        read_chains(written(soft.drop(columns=[CONTEXT, LEVELS]), "plain.parquet"), **ANY, sequences="soft")
+
+
+@pytest.mark.parametrize(
+    ("contexts", "count", "message"),
+    [
+        (["AXDE"], 20, "row 'first': soft_context is not 5 of the letters"),
+        (["AXDEB"], 20, "row 'first': soft_context is not 5 of the letters"),
+        (["AXDEX"], 20, "row 'first': soft_levels is not 20 bytes for each X"),
+        (["ACDEF"], 0, "row 'first': soft_levels is not 20 bytes for each X"),
+        (["AXDEF", "XCDEF"], 20, "row 'first': 2 soft_context, but 1 soft_levels"),
+    ],
+)
+def test_malformed_soft_targets_are_described(written, soft, contexts, count, message):
+    soft[CONTEXT], soft[LEVELS] = [contexts, None, None], [[b"\xff" * count], None, None]
+    with pytest.raises(DatasetError, match=message):
+        read_chains(written(soft), **ANY, sequences="soft")
