@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from chain_parts import domains, halves
+from dataset_file import write_dataset
 
 from gm_multimodal.protein.chains import coil_share
 from gm_multimodal.protein.dataset import UNITS_PER_ANGSTROM, backbone_of
@@ -137,20 +137,6 @@ def hundredths(xyz: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
     return units.astype(np.int16).reshape(-1)
 
 
-def write(rows: Sequence[dict[str, Any]], out: Path) -> None:
-    """Write the rows, compressed as well as Parquet can."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(
-        pa.Table.from_pylist(list(rows), schema=SCHEMA),
-        out,
-        compression="zstd",
-        compression_level=12,
-        use_dictionary=["source", "split", "cluster30"],
-        # apart from their high bytes, coordinates are noise
-        column_encoding={"coordinates.list.element": "BYTE_STREAM_SPLIT"},
-    )
-
-
 def main() -> None:
     """Read, cut and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,7 +154,7 @@ def main() -> None:
     sizes = (options.shortest, options.shortest_half, options.longest, options.longest_domain)
     cutter = Cutter(*sizes, options.gyration_ratio, options.coil)
     made = [kind_and_row for chain in chains.itertuples() for kind_and_row in cutter.rows(chain)]
-    write([row for _, row in made], options.out)
+    write_dataset(pa.Table.from_pylist([row for _, row in made], schema=SCHEMA), options.out)
     for kind, count in Counter(kind for kind, _ in made).items():
         residues = sum(row["length"] for name, row in made if name == kind)
         print(f"{kind}: {count} rows, {residues} residues")

@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from dataset_file import with_columns, write_dataset
 from teacher import NEIGHBOURS, Teacher
 from torch import Tensor
 
@@ -113,21 +114,11 @@ def join(chains: Path, folder: Path, out: Path) -> str:
             context, levels = known.setdefault(row["id"], ([], []))
             context += row[CONTEXT]
             levels += row[LEVELS]
-    names = table["id"].to_pylist()
+    names, columns = table["id"].to_pylist(), {}
     for place, name in enumerate((CONTEXT, LEVELS)):
         values = [known[key][place] if key in known else None for key in names]
-        table = table.append_column(SCHEMA.field(name), pa.array(values, SCHEMA.field(name).type))
-    content = io.BytesIO()
-    encoding = {"coordinates.list.element": "BYTE_STREAM_SPLIT"}
-    pq.write_table(
-        table,
-        content,
-        compression="zstd",
-        compression_level=9,
-        use_dictionary=["source", "split"],
-        column_encoding=encoding,
-    )
-    write_atomically(out, content.getvalue())
+        columns[name] = pa.array(values, SCHEMA.field(name).type)
+    write_dataset(with_columns(table, columns), out)
     return f"{sum(name in known for name in names)} of {len(names)} rows have soft targets: {out}"
 
 

@@ -6,12 +6,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from base_dataset import Cutter, hundredths, write
+from base_dataset import SCHEMA, Cutter, hundredths
 from chain_parts import domains, halves
+from dataset_file import write_dataset
 
 from gm_multimodal.protein.dataset import backbone_of, read_chains
 
@@ -90,7 +93,9 @@ def cutter(**changes: float) -> Cutter:
 def test_a_chain_of_two_domains_gives_itself_both_domains_and_a_row_of_two_chains(chain, tmp_path):
     made = list(cutter(longest_domain=70).rows(chain))
     assert [kind for kind, _ in made] == ["whole", "domain", "domain", "two chains"]
-    write([row for _, row in made], tmp_path / "made.parquet")
+    table = pa.Table.from_pylist([row for _, row in made], schema=SCHEMA)
+    write_dataset(table, tmp_path / "made.parquet")
+    assert pq.read_table(tmp_path / "made.parquet").equals(table)
     chains = read_chains(tmp_path / "made.parquet", split="train", min_length=1, max_length=1000)
     by_kind = dict(zip([kind for kind, _ in made], chains.rows, strict=True))
     two = by_kind["two chains"]
