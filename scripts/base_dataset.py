@@ -9,7 +9,8 @@ parts that touch give a row of two chains, without the residues that join them. 
 that an epoch shows one of them. Chains of the validation and test splits are never cut: their figures stay comparable.
 
 Secondary structure (the column dssp) is that of what the row holds, by our own metric: a sheet that lost its partner is
-a sheet no more. Coordinates are whole hundredths of an Angstrom, from the middle of the row.
+a sheet no more. Coordinates are whole hundredths of an Angstrom, from the middle of the chain that a row is part of: so
+parts repeat the bytes of their chain, which costs nothing in the compressed file.
 """
 
 import argparse
@@ -107,7 +108,7 @@ class Cutter:
             "sequence": sequence,
             "length": len(kept),
             "first_residue": chain.first_residue + parts[0][0],
-            "coordinates": hundredths(xyz),
+            "coordinates": hundredths(backbone_of(chain.coordinates))[kept].reshape(-1),
             "chain_lengths": [stop - start for start, stop in parts] if len(parts) > 1 else None,
             "cluster30": chain.cluster30,
             "split": chain.split,
@@ -130,11 +131,11 @@ class Cutter:
 
 
 def hundredths(xyz: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """Return coordinates [L, 4, 3] from their middle, in whole units of the dataset, [12 L]."""
-    middle = (xyz.min((0, 1)) + xyz.max((0, 1))) / 2
-    units = np.round((xyz - middle) * UNITS_PER_ANGSTROM)
+    """Return coordinates [L, 4, 3] from their middle, in whole units of the dataset."""
+    units = np.round(xyz * UNITS_PER_ANGSTROM).astype(np.int64)
+    units -= (units.min((0, 1)) + units.max((0, 1))) // 2
     assert np.abs(units).max() <= np.iinfo(np.int16).max, "a chain of more than 650 Angstrom"
-    return units.astype(np.int16).reshape(-1)
+    return units.astype(np.int16)
 
 
 def main() -> None:

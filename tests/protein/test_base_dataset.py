@@ -125,5 +125,5 @@ def test_held_out_chains_stay_whole(chain):
 
 def test_coordinates_keep_a_hundredth_of_an_angstrom(chain):
     xyz = backbone_of(chain.coordinates)
-    back = backbone_of(hundredths(xyz + 1000.0))
+    back = backbone_of(hundredths(xyz + np.float32(1000.0)).ravel())
     np.testing.assert_allclose(back - back[0, 0], xyz - xyz[0, 0], atol=0.0101)
