@@ -62,8 +62,8 @@ class BackboneLosses:
         return max(0.0, (progress - self.on_from) / (self.full_from - self.on_from))
 
     @in_full_precision
-    def __call__(self, matching: Matching, known: Known) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Return the weighted sum, [], and the parts for the log."""
+    def __call__(self, matching: Matching, known: Known) -> Mapping[str, Tensor]:
+        """Return the losses by name, unweighted, [] each."""
         x, r = (matching.predictions[name].mean() for name in (TRANSLATIONS, ROTATIONS))
         guess = ideal_atoms(x, r)
         truth = ideal_atoms(known.values[TRANSLATIONS], known.values[ROTATIONS])
@@ -78,8 +78,12 @@ class BackboneLosses:
         parts |= {"contacts": (contacts * weight).sum(), "clashes": (clashes * weight).sum()}
         bonds = find_bonds(truth, known.values[SEQUENCE], present)
         parts["hydrogen_bonds"] = (_bond_errors(guess, bonds, len(present)) * weight).sum()
-        total = torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum()
-        return total, parts
+        return parts
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Weights of the losses by name."""
+        return {name: getattr(self, name) for name in ("atoms", "bonded", "contacts", "clashes", "hydrogen_bonds")}
 
     def _row_weight(self, matching: Matching, known: Known) -> Tensor:
         """Return the weight of every row, [B], summing over rows to a mean; 0 where no coordinate is generated."""

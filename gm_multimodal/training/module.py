@@ -24,6 +24,12 @@ VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 HIDDEN_TIMES = (0.5, 0.7, 0.9)
 """Times of the structure at which it is validated with a hidden sequence, as staged sampling has it."""
 
+LARGEST_GRADIENT = 4.0
+"""Largest norm of the gradient of each auxiliary loss with respect to the outputs, over that of the joint loss.
+
+The gradients of the joint loss at different sites add up less: with respect to the weights this is 1 to 2.
+"""
+
 LOADERS = ("validation", "fitted")
 """What the losses of each loader of a validation are called by: held-out chains, and some that are trained on."""
 
@@ -57,8 +63,13 @@ class Auxiliary(Protocol):
         """Return how far they are switched on when that share of the training is done, from 0 to 1."""
         ...
 
-    def __call__(self, matching: Matching, known: Known, /) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Return their weighted sum, and the parts by name."""
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Their weights by name."""
+        ...
+
+    def __call__(self, matching: Matching, known: Known, /) -> Mapping[str, Tensor]:
+        """Return them by name, unweighted."""
         ...
 
 
@@ -118,10 +129,13 @@ class MatchingModule(lightning.LightningModule):
         """Return the joint loss with the auxiliary ones, and their parts for the log; nothing is computed while off."""
         if self.auxiliary is None or self.auxiliary.share(self.progress) == 0:
             return matching.total, {}
-        auxiliary, parts = self.auxiliary(matching, known)
-        capped = gradient_ratio(matching.total, auxiliary, matching.outputs).clamp(max=1)
-        share = self.auxiliary.share(self.progress) * capped
-        return matching.total + share * auxiliary, {**parts, "auxiliary_share": share}
+        parts, weights = self.auxiliary(matching, known), self.auxiliary.weights
+        weighted = {name: weights[name] * part for name, part in parts.items() if weights[name] > 0}
+        caps = gradient_ratios(matching.total, weighted, matching.outputs)
+        on = self.auxiliary.share(self.progress)
+        shares = {name: on * (LARGEST_GRADIENT * caps[name]).clamp(max=1) for name in weighted}
+        loss = torch.stack([matching.total, *(shares[name] * part for name, part in weighted.items())]).sum()
+        return loss, {**parts, **{f"share_{name}": share for name, share in shares.items()}}
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule."""
@@ -156,17 +170,20 @@ class MatchingModule(lightning.LightningModule):
         return SharedNoise.keyed(self.seed, step, stream, device=self.device)
 
 
-def gradient_ratio(main: Tensor, other: Tensor, outputs: Mapping[str, Tensor]) -> Tensor:
-    """Return |grad main| / |grad other| with respect to those outputs of a network that `other` depends on, [].
+def gradient_ratios(main: Tensor, others: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return |grad main| / |grad other| with respect to those outputs of a network that each other loss depends on.
 
     The outputs stand for the weights: gradients with respect to them cost no pass through the network.
     """
     nodes = list(outputs.values())
-    gradients = torch.autograd.grad(other, nodes, retain_graph=True, allow_unused=True)
-    shared = [(node, gradient) for node, gradient in zip(nodes, gradients, strict=True) if gradient is not None]
-    mains = torch.autograd.grad(main, [node for node, _ in shared], retain_graph=True)
-    main_norm, norm = (torch.cat([g.flatten() for g in all_]).norm() for all_ in (mains, [g for _, g in shared]))
-    return main_norm / norm.clamp(min=1e-6)
+    mains = torch.autograd.grad(main, nodes, retain_graph=True, materialize_grads=True)
+    ratios = {}
+    for name, other in others.items():
+        found = torch.autograd.grad(other, nodes, retain_graph=True, allow_unused=True)
+        pairs = [(x.flatten(), y.flatten()) for x, y in zip(mains, found, strict=True) if y is not None]
+        main_norm, norm = (torch.cat(parts).norm() for parts in zip(*pairs, strict=True))
+        ratios[name] = main_norm / norm.clamp(min=1e-6)
+    return ratios
 
 
 @final
@@ -187,9 +204,8 @@ class DesignModule(MatchingModule):
         for k, s in enumerate(HIDDEN_TIMES):
             noise = self.noise(number, len(VALIDATION_TIMES) + k)
             matching, known = self._matched(batch, s, noise, hidden=True, feeds_back=True)
-            hidden.add(
-                matching.parts if self.auxiliary is None else {**matching.parts, **self.auxiliary(matching, known)[1]}
-            )
+            hidden.add(matching.parts)
+            hidden.add(self.auxiliary(matching, known) if self.auxiliary else {})
         inverse, _ = self._matched(batch, 0.0, self.noise(number, -2), given=STRUCTURE, feeds_back=False)
         means = curve.values()
         losses = {**means, **{f"hidden_{name}": mean for name, mean in hidden.values().items()}}

@@ -19,8 +19,6 @@ from gm_multimodal.protein.metrics.hydrogen_bonds import hydrogen_bonds
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations, rotation_exp
 
-ALONE = dict.fromkeys(("atoms", "bonded", "contacts", "clashes"), 0.0)
-
 
 @pytest.fixture(scope="module")
 def chains(small_dataset):
@@ -46,8 +44,7 @@ def loss(batch, x, r, t: float = 0.6) -> torch.Tensor:
         "rotations": EndpointPrediction(Rotations(), r, r),
     }
     times = known.times({name: torch.full(batch.context.present.shape, t) for name in predictions})
-    losses = BackboneLosses(**ALONE, hydrogen_bonds=1.0)
-    return losses(Matching({}, torch.zeros(()), predictions, {}, times), known)[0]
+    return BackboneLosses()(Matching({}, torch.zeros(()), predictions, {}, times), known)["hydrogen_bonds"]
 
 
 def test_the_bonds_are_those_of_dssp(chains, batch):

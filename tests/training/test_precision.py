@@ -19,7 +19,7 @@ def gradients(module, batch, feeds_back: bool, mixed: bool) -> tuple[torch.Tenso
     # as Lightning does for precision=bf16-mixed
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         matching = module.match(known, times, batch, noise, feeds_back)
-        loss = matching.total + module.auxiliary(matching, known)[0]
+        loss = matching.total + sum(module.auxiliary(matching, known).values())
     loss.backward()
     return loss.detach(), {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
