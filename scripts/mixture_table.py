@@ -2,12 +2,11 @@
 
 python scripts/mixture_table.py runs/base_data/chains.parquet runs/windows.parquet --max-length 192
 
-An epoch takes one random member of every cluster, so that a row counts by its share of the cluster. Below each dataset
-stand its held-out chains, each counted once. The sheets of a row are found anew: what a cut parted is bonded no more.
+An epoch takes one random member of every cluster, so that a row counts by its share of the cluster, in held-out splits
+too. The sheets of a row are found anew: what a cut parted is bonded no more.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +34,15 @@ def counts(row: Row) -> list[float]:
     return [len(row), len(row) ** 2, *of_kind, int(distant.sum())]
 
 
-def line(name: str, chains: Chains, weights: Sequence[float] | np.ndarray) -> str:
-    """Return the line of the table for rows that are seen with some weights."""
-    total = np.array(weights) @ np.array([counts(row) for row in chains.rows], dtype=float)
-    two = np.dot(weights, [row.chain.max() > 0 for row in chains.rows]) / np.sum(weights)
+def line(name: str, chains: Chains) -> str:
+    """Return the line of the table for the rows of one split."""
+    _, cluster, members = np.unique(chains.clusters, return_inverse=True, return_counts=True)
+    weights = 1 / members[cluster]
+    total = weights @ np.array([counts(row) for row in chains.rows], dtype=float)
+    two = weights @ np.array([row.chain.max() > 0 for row in chains.rows]) / weights.sum()
     figures = [f"{total[k] / total[0]:.3f}" for k in range(2, 6)]
-    sizes = [len(chains), len(set(chains.clusters.tolist())), int(chains.lengths.sum())]
-    return f"| {name} | {' | '.join(map(str, sizes))} | {two:.3f} | {total[1] / total[0]:.0f} | {' | '.join(figures)} |"
+    sizes = " | ".join(map(str, (len(chains), len(members), chains.lengths.sum())))
+    return f"| {name} | {sizes} | {two:.3f} | {total[1] / total[0]:.0f} | {' | '.join(figures)} |"
 
 
 def main() -> None:
@@ -56,15 +57,11 @@ def main() -> None:
     datasets = options.pop("datasets")
     print(f"{HEAD}\n{'|---' * 10}|")
     for path in datasets:
-        chains = read_chains(path, split="train", **options)
-        _, cluster, members = np.unique(chains.clusters, return_inverse=True, return_counts=True)
-        print(line(f"{path.name}, as sampled", chains, 1 / members[cluster]), flush=True)
-        for split in ("validation", "test"):
+        for split in ("train", "validation", "test"):
             try:
-                held_out = read_chains(path, split=split, **options)
+                print(line(f"{path.name}, {split}", read_chains(path, split=split, **options)), flush=True)
             except EmptyDataset:
                 continue
-            print(line(f"{path.name}, {split}", held_out, np.ones(len(held_out))), flush=True)
 
 
 if __name__ == "__main__":
