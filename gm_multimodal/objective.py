@@ -12,6 +12,7 @@ from gm_multimodal.network import Context, Network
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction
 from gm_multimodal.product import Known, Product, State
+from gm_multimodal.spaces.base import expand_as
 
 
 @final
@@ -37,6 +38,8 @@ class Matching:
 def corrupt(product: Product, known: Known, times: Mapping[str, Tensor], noise: Noise) -> State:
     """Draw x_t ~ p_t(. | z) for every factor, z being `known.values`; given sites keep their values.
 
+    Sites whose x_t was drawn beforehand keep that.
+
     Args:
         product: the factors.
         known: clean data of every site, and which sites are given.
@@ -49,7 +52,11 @@ def corrupt(product: Product, known: Known, times: Mapping[str, Tensor], noise: 
     state = {}
     for name, factor in product.items():
         x0 = factor.prior(known, name, noise)
-        state[name] = factor.process.path.sample(x0, known.values[name], times[name], noise)
+        x = factor.process.path.sample(x0, known.values[name], times[name], noise)
+        if name in known.drawn:
+            drawn = known.drawn[name]
+            x = torch.where(expand_as(drawn.sites, x), drawn.points, x)
+        state[name] = x
     return known.overwrite(state)
 
 
@@ -88,7 +95,7 @@ def matching_loss(
     parts = {}
     for name, prediction in predictions.items():
         free = known.free(name)
-        parts[name] = (prediction.loss(known.values[name]) * free).sum() / free.sum().clamp(min=1)
+        parts[name] = (prediction.loss(known.target(name)) * free).sum() / free.sum().clamp(min=1)
     total = torch.stack([product[name].weight * part for name, part in parts.items()]).sum()
     return Matching(parts, total, predictions, outputs, times)
 

@@ -1,7 +1,7 @@
 """Products: named factors, each with its own process, parameterization and clock, and what is given of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import torch
@@ -70,6 +70,22 @@ Product = Mapping[str, Factor]
 
 @final
 @dataclass(frozen=True)
+class Drawn:
+    """Noised points of one factor that were drawn beforehand, and what is known of the clean ones behind them.
+
+    Attributes:
+        sites: where x_t was drawn, bool [B, N]; elsewhere the path draws it.
+        points: x_t, [B, N, *E], read at these sites.
+        law: law of z given x_t, or a point mass where the path draws, [B, N, K] for a factor of K states.
+    """
+
+    sites: Tensor
+    points: Tensor
+    law: Tensor
+
+
+@final
+@dataclass(frozen=True)
 class Known:
     """What is given: values and a mask per factor. Folding, inverse folding and motifs are nothing else.
 
@@ -80,11 +96,13 @@ class Known:
             simulations that begin with noised data.
         mask: True = given, [B, N] per factor.
         present: True = a real site, [B, N].
+        drawn: in training, factors whose noised points were partly drawn beforehand.
     """
 
     values: State
     mask: Mapping[str, Tensor]
     present: Tensor
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
     def free(self, name: str) -> Tensor:
         """Tell which sites of a factor are generated, bool [B, N]."""
@@ -95,6 +113,10 @@ class Known:
         return {
             name: torch.where(expand_as(self.free(name), x), x, self.values[name].to(x)) for name, x in state.items()
         }
+
+    def target(self, name: str) -> Tensor:
+        """Return what a prediction of a factor is fitted to: clean points, or their law where some are not known."""
+        return self.drawn[name].law if name in self.drawn else self.values[name]
 
     def times(self, times: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the path times [B, N] with 1 wherever a site is given."""

@@ -5,10 +5,13 @@ A clock tau or a mixture weight k increases from 0 at t = 0 to 1 at t = 1. Every
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 import torch
 from torch import Tensor
+
+BISECTIONS: Final = 30
+"""Halvings of [0, 1]: to the last digit of single precision."""
 
 
 class Schedule(Protocol):
@@ -21,6 +24,16 @@ class Schedule(Protocol):
     def derivative(self, t: Tensor) -> Tensor:
         """Evaluate d tau / dt, same shape as `t` [1/time]."""
         ...
+
+
+def inverse(schedule: Schedule, value: Tensor) -> Tensor:
+    """Return the t in [0, 1] where a schedule has a value in [0, 1], by bisection; exact at both ends."""
+    low, high = torch.zeros_like(value), torch.ones_like(value)
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        is_below = schedule(middle) < value
+        low, high = torch.where(is_below, middle, low), torch.where(is_below, high, middle)
+    return torch.where(value <= 0, 0.0, torch.where(value >= 1, 1.0, (low + high) / 2))
 
 
 @final

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.output import write_structure
 from gm_multimodal.protein.residues import RESIDUES, encode
 
@@ -46,7 +47,7 @@ def write_held_out(path: Path, out: Path, number: int) -> None:
     for length in LENGTHS:
         near = chains[(chains.length - length).abs() <= 5]
         for row in near.sample(min(number, len(near)), random_state=0).itertuples():
-            xyz = np.asarray(row.coordinates, dtype=np.float32).reshape(-1, 4, 3)
+            xyz = backbone_of(row.coordinates)
             write_structure(out / f"{row.id}.pdb", xyz, encode(row.sequence), None, title=row.id, remarks=[])
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.metrics.tm_score import tm_scores
 
 
@@ -24,7 +25,7 @@ def measure(path: Path, number: int, lengths: tuple[int, int], most: int) -> str
     low, high = lengths
     rows = pq.read_table(path, columns=["coordinates"], filters=[("length", ">=", low), ("length", "<=", high)])
     chosen = rows.take(np.random.default_rng(0).permutation(len(rows))[:number])["coordinates"].to_pylist()
-    chains = [np.array(flat, dtype=np.float32).reshape(-1, 4, 3) for flat in chosen]
+    chains = [backbone_of(flat) for flat in chosen]
     every = list(combinations(chains, 2))
     measured = [every[k] for k in np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).astype(int))]
     start = time.process_time()

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from gm_multimodal.app.api import design
+from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.metrics.tm_score import paired_tm_score, tm_score
 from gm_multimodal.protein.structure import read_backbone
 
@@ -25,7 +25,7 @@ def held_out(path: Path, number: int) -> pd.DataFrame:
 
 def measure(row: Any, number: int, out: Path, settings: dict[str, str]) -> dict[str, float]:
     """Fold one chain and design others of its length; return TM-scores to it of the first and of the best."""
-    real = np.asarray(row.coordinates, dtype=np.float32).reshape(-1, 4, 3)
+    real = backbone_of(row.coordinates)
     fasta = out / "sequence.fasta"
     fasta.write_text(f">{row.id}\n{row.sequence}\n")
     figures: dict[str, float] = {}

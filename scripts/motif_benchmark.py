@@ -20,6 +20,7 @@ from gm_multimodal.app.api import configuration
 from gm_multimodal.app.schemas.design import DesignConfig
 from gm_multimodal.product import Product
 from gm_multimodal.protein.contigs import parse_contig
+from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.design import Design, sample_block
 from gm_multimodal.protein.design_tasks import Motif
 from gm_multimodal.protein.input_structure import InputStructure, open_structure
@@ -55,7 +56,7 @@ def motifs(path: Path, folder: Path) -> Iterator[tuple[str, InputStructure, str]
             for row in rows:
                 if match := re.search(rf"(?<![HE])(?:{pattern})(?![HE])", row.dssp):
                     spans = [match.span(name) for name in ("a", "b")] if "a" in match.groupdict() else [match.span()]
-                    coordinates = np.asarray(row.coordinates, dtype=np.float32).reshape(-1, 4, 3)
+                    coordinates = backbone_of(row.coordinates)
                     file = folder / f"{row.id}.pdb"
                     write_structure(file, coordinates, encode(row.sequence), None, title=row.id, remarks=[])
                     names = [f"A{a + 1}-{b}" for a, b in spans]

@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 
 from gm_multimodal.app.api import design
+from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
 from gm_multimodal.protein.metrics import geometry
 from gm_multimodal.protein.metrics.clusters import clusters_of, mean_pairwise, tm_matrix
@@ -117,7 +118,7 @@ def reference_scores(path: Path, mpnn: ProteinMPNN) -> pd.DataFrame:
     chains = pd.read_parquet(path, columns=["length", "sequence", "coordinates"], filters=held_out)
     near = [chains[(chains.length - length).abs() <= 5] for length in LENGTHS]
     sample = pd.concat([rows.sample(min(32, len(rows)), random_state=0) for rows in near])
-    coordinates = (np.asarray(row.coordinates, dtype=np.float32).reshape(-1, 4, 3) for row in sample.itertuples())
+    coordinates = (backbone_of(row.coordinates) for row in sample.itertuples())
     return pd.DataFrame([figures(x, encode(s), mpnn) for x, s in zip(coordinates, sample.sequence, strict=True)])
 
 

@@ -11,42 +11,40 @@ another in random order, so that a run that is stopped has redesigned a fair sha
 import argparse
 import csv
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
+from dataset_file import with_columns, write_dataset
 
-from gm_multimodal.protein.dataset import REDESIGNED
+from gm_multimodal.protein.chains import Chains, Row
+from gm_multimodal.protein.dataset import REDESIGNED, read_chains
 from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.residues import decode
 
 
-def wanted(chains: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
+def wanted(chains: Chains, options: argparse.Namespace) -> list[Row]:
     """Return the chains to redesign, in random order."""
-    near = chains[chains.length <= options.longest]
-    is_compact = [gyration_ratio(backbone(row)) <= options.gyration_ratio for row in near.itertuples()]
-    return near[is_compact].sample(frac=1, random_state=0)
+    compact = [row for row in chains.rows if gyration_ratio(row.coordinates) <= options.gyration_ratio]
+    return [compact[k] for k in np.random.default_rng(0).permutation(len(compact))]
 
 
-def backbone(row: Any) -> np.ndarray:
-    """Return the coordinates of a row, [L, 4, 3]."""
-    return np.asarray(row.coordinates, dtype=np.float32).reshape(-1, 4, 3)
-
-
-def redesign(rows: pd.DataFrame, done: Path, options: argparse.Namespace) -> dict[str, str]:
+def redesign(rows: Sequence[Row], done: Path, options: argparse.Namespace) -> dict[str, str]:
     """Draw one sequence for each row that has none yet, for as long as there is time, and return those of all by id."""
     known = dict(csv.reader(done.open())) if done.exists() else {}
-    sequences = {name: known[name] for name in rows.id if name in known}
+    sequences = {row.id: known[row.id] for row in rows if row.id in known}
     judge, start = ProteinMPNN(), time.perf_counter()
     with done.open("a", newline="") as file:
-        for row in rows.itertuples():
+        for row in rows:
             if time.perf_counter() - start > 60 * options.minutes:
                 break
             if row.id not in sequences:
-                drawn = judge.design(backbone(row), count=1, temperature=options.temperature, seed=options.seed)
+                settings = {"count": 1, "temperature": options.temperature, "seed": options.seed}
+                drawn = judge.design(row.coordinates, chain=row.chain, **settings)
                 sequences[row.id] = decode(drawn.tokens[0])
                 csv.writer(file).writerow([row.id, sequences[row.id]])
                 file.flush()
@@ -66,12 +64,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    chains = pd.read_parquet(options.chains)
-    rows = wanted(chains, options)
+    rows = wanted(read_chains(options.chains, split=None, min_length=1, max_length=options.longest), options)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     done = options.out.with_name(f"{options.out.stem}_temperature{options.temperature:g}_seed{options.seed}.csv")
     sequences = redesign(rows, done, options)
-    chains.assign(**{REDESIGNED: chains.id.map(sequences)}).to_parquet(options.out, index=False)
+    table = pq.read_table(options.chains)
+    column = pa.array([sequences.get(name) for name in table["id"].to_pylist()], pa.string())
+    write_dataset(with_columns(table, {REDESIGNED: column}), options.out)
     print(f"{len(sequences)} of {len(rows)} compact chains have a redesigned sequence: {options.out}")
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 
+from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.output import write_structure
 from gm_multimodal.protein.residues import encode
 
@@ -37,7 +37,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     written = 0
     for row in itertools.islice(rows(options.chains, options.shortest), options.number):
-        xyz = np.array(row["coordinates"], dtype=np.float32).reshape(-1, 4, 3)
+        xyz = backbone_of(row["coordinates"])
         for suffix in options.formats:
             path = options.out / f"{row['id']}.{suffix}"
             write_structure(path, xyz, encode(row["sequence"]), None, title=row["id"], remarks=[])

@@ -19,7 +19,8 @@ from gm_multimodal.app.terminal import show
 from gm_multimodal.errors import CheckpointError
 from gm_multimodal.files import in_the_way, own_folder
 from gm_multimodal.product import Factor
-from gm_multimodal.protein.dataset import Chains, read_chains
+from gm_multimodal.protein.chains import Chains
+from gm_multimodal.protein.dataset import NATIVE, SOFT, read_chains
 from gm_multimodal.training.build import build
 from gm_multimodal.training.checkpoints import read_released
 from gm_multimodal.training.module import DesignModule
@@ -46,7 +47,8 @@ def set_training_threads(threads: int | str) -> None:
 def read_split(config: TrainingConfig, split: str, data: str | None = None) -> Chains:
     """Return the chains of one split, of `config.data` or of another dataset, that pass the filters.
 
-    Chains of `config.data` have redesigned sequences where those are asked for: a training is judged by what it learns.
+    Chains of `config.data` have redesigned sequences where those are asked for, because a training is judged by what it
+    learns; soft targets are for learning alone.
     """
     return read_chains(
         data or config.data,
@@ -55,7 +57,7 @@ def read_split(config: TrainingConfig, split: str, data: str | None = None) -> C
         max_length=config.max_length,
         max_gyration_ratio=config.max_gyration_ratio,
         max_coil=config.max_coil,
-        redesigned=config.sequences == "redesigned" and data is None,
+        sequences=config.sequences if data is None and (split == "train" or config.sequences != SOFT) else NATIVE,
         max_bytes=config.max_megabytes * MEGABYTE,
     )
 

@@ -26,9 +26,14 @@ class CategoricalPrediction:
     weight: Tensor | float = 1.0
 
     def loss(self, z: Tensor) -> Tensor:
-        """Return -weight log P(z): the Bregman divergence of the negative entropy at a point mass, [*B] (nat)."""
-        flat = functional.cross_entropy(self.logits.flatten(0, -2), z.flatten(), reduction="none")
-        return self.weight * flat.unflatten(0, z.shape)
+        """Return -weight log P(z): the Bregman divergence of the negative entropy at a point mass, [*B] (nat).
+
+        Args:
+            z: states, int64 [*B], or laws of them, [*B, K], of which the mean over z is returned.
+        """
+        target = z.flatten(0, -2) if z.is_floating_point() else z.flatten()
+        flat = functional.cross_entropy(self.logits.flatten(0, -2), target, reduction="none")
+        return self.weight * flat.unflatten(0, self.logits.shape[:-1])
 
     def mean(self) -> Tensor:
         """Return the probabilities, [*B, K]: the mean of the one-hot vector of z."""

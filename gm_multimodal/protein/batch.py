@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, Final, Protocol, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -12,7 +13,14 @@ from torch.nn.utils.rnn import pad_sequence
 from gm_multimodal.network import Context
 from gm_multimodal.product import State
 from gm_multimodal.protein.backbone import frames_from_backbone
-from gm_multimodal.protein.dataset import Chains
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
+from gm_multimodal.protein.soft_targets import SoftTargets, side_by_side
+
+PAIRS_PER_RESIDUE: Final = 160
+"""A batch has at most so many times as many pairs as residues, so that one of long chains does not take much longer."""
+
+INTERFACE_DISTANCE: Final = 0.8
+"""nm between CA."""
 
 TRANSLATIONS, ROTATIONS, SEQUENCE = "translations", "rotations", "sequence"
 
@@ -25,15 +33,27 @@ class ProteinBatch:
     Attributes:
         state: translations [B, N, 3] (nm), rotations [B, N, 3, 3] (identity where padded), sequence int64 [B, N].
         context: which sites are residues, and their place in the chain.
+        secondary: codes of secondary structure, int64 [B, N] (`chains.SECONDARY`, or unknown).
+        soft: what a teacher says of hidden residue types; None where nobody was asked.
     """
 
     state: State
     context: Context
+    secondary: Tensor
+    soft: SoftTargets | None = None
 
     def to(self, device: torch.device, *_: Any, **__: Any) -> "ProteinBatch":
         """Return the batch on another device (called by the trainer with arguments of its own)."""
         context = Context(*(getattr(self.context, k).to(device) for k in ("present", "index", "chain")))
-        return ProteinBatch({name: x.to(device) for name, x in self.state.items()}, context)
+        state = {name: x.to(device) for name, x in self.state.items()}
+        soft = None if self.soft is None else self.soft.to(device)
+        return ProteinBatch(state, context, self.secondary.to(device), soft)
+
+    def at_interface(self) -> Tensor:
+        """Return which residues have their CA within `INTERFACE_DISTANCE` of one of another chain, bool [B, N]."""
+        ca, chain, present = self.state[TRANSLATIONS], self.context.chain, self.context.present
+        is_near = (ca[:, :, None] - ca[:, None]).square().sum(-1) < INTERFACE_DISTANCE**2
+        return (is_near & (chain[:, :, None] != chain[:, None]) & present[:, :, None] & present[:, None]).any(-1)
 
     def counted(self) -> dict[str, int]:
         """Say how much a training sees in this batch."""
@@ -47,19 +67,24 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
         chains: the dataset.
         indices: which chains, in the order of the rows.
     """
-    frames = [frames_from_backbone(torch.from_numpy(chains.coordinates[i])) for i in indices]
+    rows = [chains.rows[i] for i in indices]
+    frames = [frames_from_backbone(torch.from_numpy(row.coordinates)) for row in rows]
     present = pad_sequence([torch.ones(len(x), dtype=torch.bool) for x, _ in frames], batch_first=True)
     rotations = pad_sequence([r for _, r in frames], batch_first=True)
     state = {
         TRANSLATIONS: pad_sequence([x for x, _ in frames], batch_first=True),
         ROTATIONS: torch.where(present[..., None, None], rotations, torch.eye(3)),
-        SEQUENCE: pad_sequence([torch.from_numpy(chains.tokens[i]) for i in indices], batch_first=True),
+        SEQUENCE: _padded([row.tokens for row in rows]),
     }
     context = single_chain(present)
-    index = context.index.clone()
-    for row, i in enumerate(indices):
-        index[row, : len(chains.positions[i])] = torch.from_numpy(chains.positions[i])
-    return ProteinBatch(state, Context(present, index, context.chain))
+    index = torch.where(present, _padded([row.positions for row in rows]), context.index)
+    secondary = _padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
+    context = Context(present, index, _padded([row.chain for row in rows]))
+    return ProteinBatch(state, context, secondary, side_by_side([row.patterns for row in rows], present.shape[1]))
+
+
+def _padded(rows: Sequence[npt.NDArray[np.int64]], value: int = 0) -> Tensor:
+    return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True, padding_value=value)
 
 
 def single_chain(present: Tensor) -> Context:
@@ -84,7 +109,8 @@ class LengthBuckets:
     Attributes:
         lengths: residues of every chain.
         clusters: cluster of every chain; each epoch takes one random member of each.
-        residues: residues of a batch, padding included; a chain that is longer forms a batch alone.
+        residues: residues of a batch, padding included, and by `PAIRS_PER_RESIDUE` its pairs of residues; a chain of
+            more forms a batch alone.
         seed: with the epoch, determines everything.
     """
 
@@ -105,7 +131,8 @@ class LengthBuckets:
         longest = 0
         for i in members[np.argsort(blurred, kind="stable")]:
             longest = max(longest, int(self.lengths[i]))
-            if not batches or longest * (len(batches[-1]) + 1) > self.residues:
+            most = self.residues / longest * min(1, PAIRS_PER_RESIDUE / longest)
+            if not batches or len(batches[-1]) + 1 > most:
                 batches.append([])
                 longest = int(self.lengths[i])
             batches[-1].append(int(i))

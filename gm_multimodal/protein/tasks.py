@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import torch
@@ -12,6 +12,8 @@ from gm_multimodal.noise import Noise
 from gm_multimodal.product import Known, Product, State
 from gm_multimodal.protein.backbone import ANGSTROM_PER_NM
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, ProteinBatch
+from gm_multimodal.protein.soft_targets import Choice
+from gm_multimodal.schedules import inverse
 from gm_multimodal.spaces.rotations import rotation_exp
 
 STRUCTURE = (TRANSLATIONS, ROTATIONS)
@@ -41,6 +43,9 @@ class Curriculum:
     A row is on the sampling curve (one time, every factor on its own clock, with jitter), a folding task, an inverse
     folding task, one whose sequence stays hidden while the structure forms, or has a sequence time independent of the
     structure's. Independently, a random subset of residues and factors is given in some rows.
+
+    Where a batch has soft targets, a row whose sequence is not given takes one of its patterns: the sequence is noised
+    as that says, its time is the share of residues revealed, and a row on the curve is where its clock shows that.
 
     Attributes:
         folding: share of rows whose sequence is given.
@@ -73,24 +78,38 @@ class Curriculum:
         """Return what is given (with all clean values, origin in place) and the path times [B, N] of every factor."""
         present = batch.context.present
         rows = present.shape[0]
-        folds, inverse, hidden, independent = self._kinds(noise.uniform((rows, 1)))
+        folds, folds_inversely, hidden, independent = self._kinds(noise.uniform((rows, 1)))
         mask = {name: torch.zeros_like(present) for name in product}
         subset = random_subset(present, noise) & (noise.uniform((rows, 1)) < self.given)
         for name, takes_part in zip(product, random_factors(rows, len(product), noise), strict=True):
             mask[name] = subset & takes_part
         mask[SEQUENCE] = mask[SEQUENCE] | folds
         for name in STRUCTURE:
-            mask[name] = mask[name] | inverse
+            mask[name] = mask[name] | folds_inversely
         s, other = noise.uniform((rows, 1)), noise.uniform((rows, 1))
+        gamma = {name: torch.exp(self.jitter * noise.normal((rows, 1))) for name in product}
+        errs = folds_inversely & (noise.uniform((rows, 1)) < self.erring)
+        values = {**batch.state, **erring_structure(batch.state, errs, noise)}
+        choice = None
+        if batch.soft is not None:
+            is_free = ~(mask[SEQUENCE] & present).any(-1, keepdim=True)
+            choice = batch.soft.choose(present, is_free, hidden, noise)
+            s = torch.where(choice.exists & ~hidden & ~independent, self._place(choice, product, gamma), s)
         times = {}
         for name, factor in product.items():
             base = torch.where(independent, other, s) if name == SEQUENCE else s
-            jittered = base ** torch.exp(self.jitter * noise.normal((rows, 1)))
-            times[name] = factor.clock(jittered).expand(present.shape)
+            times[name] = factor.clock(base ** gamma[name]).expand(present.shape)
         times[SEQUENCE] = torch.where(hidden, 0.0, times[SEQUENCE])
-        errs = inverse & (noise.uniform((rows, 1)) < self.erring)
-        values = {**batch.state, **erring_structure(batch.state, errs, noise)}
-        return place_origin(Known(values, mask, present)), times
+        known = place_origin(Known(values, mask, present))
+        if choice is not None:
+            times[SEQUENCE] = torch.where(choice.exists, choice.share, times[SEQUENCE])
+            known = replace(known, drawn={SEQUENCE: choice.drawn(batch.state[SEQUENCE])})
+        return known, times
+
+    @staticmethod
+    def _place(choice: Choice, product: Product, gamma: Mapping[str, Tensor]) -> Tensor:
+        """Return the s in [0, 1] at which the jittered clock of the sequence shows the share revealed, [B, 1]."""
+        return inverse(product[SEQUENCE].clock, choice.share) ** (1 / gamma[SEQUENCE])
 
     def _kinds(self, drawn: Tensor) -> list[Tensor]:
         """Return which rows fold, fold inversely, hide the sequence, have independent times, bool [B, 1] each."""

@@ -55,9 +55,21 @@ def test_redesigned_sequences_are_learned_and_judge_but_are_not_replayed(tmp_pat
     learned, judging = (read_split(config, split) for split in ("train", "validation"))
     replayed = read_split(config, "train", str(SMALL))
     for kept in (learned, judging):
-        assert len(kept) and {letter for tokens in kept.tokens for letter in decode(tokens)} == {"G"}
+        assert len(kept) and {letter for row in kept.rows for letter in decode(row.tokens)} == {"G"}
     real = dict(zip(chains.id, chains.sequence, strict=True))
-    assert [decode(tokens) for tokens in replayed.tokens] == [real[name] for name in replayed.ids]
+    assert [decode(row.tokens) for row in replayed.rows] == [real[row.id] for row in replayed.rows]
+
+
+def test_soft_targets_are_for_learning_alone(tmp_path: Path) -> None:
+    chains, file = pd.read_parquet(SMALL), tmp_path / "soft.parquet"
+    contexts = [["X" * length] for length in chains.length]
+    levels = [[b"\xff" * 20 * length] for length in chains.length]
+    chains.assign(soft_context=contexts, soft_levels=levels).to_parquet(file)
+    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None}
+    config = SimpleNamespace(data=str(file), sequences="soft", **filters)
+    assert all(len(row.patterns) == 1 for row in read_split(config, "train").rows)
+    assert not any(row.patterns for row in read_split(config, "validation").rows)
+    assert not any(row.patterns for row in read_split(config, "train", str(SMALL)).rows)
 
 
 def test_record_and_losses_stay_on_disk(trained: Path) -> None:
@@ -105,7 +117,7 @@ def test_a_command_that_could_not_start_leaves_nothing_behind(tmp_path: Path) ->
         ("min_length=200", "max_length"),
         ("self_conditioning=2", "self_conditioning=2.0 is not from 0 to 1"),
         ("ema_decay=-0.1", "ema_decay=-0.1 is not from 0 to 1"),
-        ("sequences=mine", "sequences=mine is not one of native, redesigned"),
+        ("sequences=mine", "sequences=mine is not one of native, redesigned, soft"),
         ("sequences=redesigned", "lacks the columns redesigned"),
         ("network._target_=os.system", "os.system"),
     ],

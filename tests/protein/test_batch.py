@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from gm_multimodal.protein.backbone import backbone_from_frames
-from gm_multimodal.protein.batch import LengthBuckets, Replay, Share, collate, single_chain
+from gm_multimodal.protein.batch import PAIRS_PER_RESIDUE, LengthBuckets, Replay, Share, collate, single_chain
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.dataset import read_chains
+from gm_multimodal.protein.residues import MASK
+from gm_multimodal.protein.soft_targets import Pattern, from_levels, to_levels
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +22,13 @@ def chains(small_dataset):
 def test_a_batch_holds_its_chains_in_the_order_asked_for(chains):
     indices = [4, 0, 9]
     batch = collate(chains, indices)
-    assert batch.context.present.sum(-1).tolist() == [len(chains.tokens[i]) for i in indices]
+    assert batch.context.present.sum(-1).tolist() == [len(chains.rows[i].tokens) for i in indices]
     for row, i in enumerate(indices):
-        n = len(chains.tokens[i])
-        assert (batch.state["sequence"][row, :n].numpy() == chains.tokens[i]).all()
+        n = len(chains.rows[i].tokens)
+        assert (batch.state["sequence"][row, :n].numpy() == chains.rows[i].tokens).all()
         back = backbone_from_frames(batch.state["translations"][row, :n], batch.state["rotations"][row, :n])
-        assert np.abs(back[:, 1].numpy() - chains.coordinates[i][:, 1]).max() < 1e-3
-        assert np.linalg.norm(back.numpy()[:-1] - chains.coordinates[i][:-1], axis=-1).mean() < 0.1
+        assert np.abs(back[:, 1].numpy() - chains.rows[i].coordinates[:, 1]).max() < 1e-3
+        assert np.linalg.norm(back.numpy()[:-1] - chains.rows[i].coordinates[:-1], axis=-1).mean() < 0.1
 
 
 def test_padding_is_harmless(chains):
@@ -42,8 +45,12 @@ def test_padding_is_harmless(chains):
 
 
 def test_a_batch_moves_with_everything_in_it(chains):
-    batch = collate(chains, [0]).to(torch.device("meta"), non_blocking=True)
+    levels = to_levels(np.random.default_rng(0).dirichlet(np.ones(20), len(chains.rows[0])))
+    pattern = Pattern(np.full(len(chains.rows[0]), MASK), levels)
+    taught = Chains([dataclasses.replace(chains.rows[0], patterns=(pattern,))])
+    batch = collate(taught, [0]).to(torch.device("meta"), non_blocking=True)
     everything = [*batch.state.values(), batch.context.present, batch.context.index, batch.context.chain]
+    everything += [batch.secondary, batch.soft.exists, batch.soft.context, batch.soft.law]
     assert {x.device.type for x in everything} == {"meta"}
 
 
@@ -79,6 +86,16 @@ def test_batches_keep_within_the_residues_allowed(residues):
     assert max(areas) <= residues
     shorter = [a + b.lengths[batch].max() for a, batch in zip(areas, batches, strict=True)]
     assert np.mean(np.array(shorter) > residues) > 0.8  # and most of them are full
+
+
+def test_batches_of_long_chains_keep_within_the_pairs_allowed():
+    rng = np.random.default_rng(1)
+    b = LengthBuckets(rng.integers(100, 257, 300), np.arange(300), 2000, 0)
+    sizes = {int(b.lengths[batch].max()): len(batch) for batch in b.epoch(0)}
+    assert all(size * length**2 <= 2000 * PAIRS_PER_RESIDUE for length, size in sizes.items())
+    assert all(size * length <= 2000 for length, size in sizes.items())
+    full = [size for length, size in sizes.items() if length > 250]
+    assert max(full) == 2000 * PAIRS_PER_RESIDUE // 256**2
 
 
 def test_a_chain_that_is_too_long_forms_a_batch_alone():
@@ -142,9 +159,47 @@ def test_epochs_and_seeds_differ_and_repeat():
 
 def test_places_along_the_chain_come_from_the_dataset(small_dataset):
     chains = read_chains(small_dataset, split="validation", min_length=1, max_length=1000)
-    gapped = dataclasses.replace(chains, positions=[p + 10 * (p > 5) for p in chains.positions])
+    gapped = Chains(
+        [dataclasses.replace(row, positions=row.positions + 10 * (row.positions > 5)) for row in chains.rows]
+    )
     plain, jumped = collate(chains, [0, 1]).context, collate(gapped, [0, 1]).context
     assert plain.index.tolist() == [list(range(plain.index.shape[1]))] * 2
     for row in range(2):
         present = plain.present[row]
         assert torch.equal(jumped.index[row][present], plain.index[row][present] + 10 * (plain.index[row][present] > 5))
+
+
+def test_chains_of_a_row_and_their_secondary_structure_come_from_the_dataset(small_dataset):
+    chains = read_chains(small_dataset, split="validation", min_length=1, max_length=1000)
+    two = [dataclasses.replace(row, chain=(np.arange(len(row)) > 9).astype(np.int64)) for row in chains.rows[:2]]
+    batch = collate(Chains(two), [1, 0])
+    for padded, row in zip(range(2), two[::-1], strict=True):
+        present = batch.context.present[padded]
+        assert batch.context.chain[padded][present].tolist() == row.chain.tolist()
+        assert batch.secondary[padded][present].tolist() == row.secondary.tolist()
+    assert set(batch.secondary[~batch.context.present].tolist()) <= {UNKNOWN_SECONDARY}
+
+
+def test_patterns_of_a_row_stand_at_its_hidden_residues(chains):
+    rng, rows = np.random.default_rng(0), list(chains.rows[:3])
+    size = len(rows[1])
+    context = np.where(rng.random(size) < 0.5, MASK, rng.integers(0, 20, size))
+    levels = to_levels(rng.dirichlet(np.ones(20), int((context == MASK).sum())))
+    rows[1] = dataclasses.replace(rows[1], patterns=(Pattern(context, levels),))
+    soft = collate(Chains(rows), [0, 1, 2]).soft
+    assert soft.exists.tolist() == [[False], [True], [False]]
+    assert (soft.context[1, 0, :size].numpy() == context).all()
+    np.testing.assert_array_equal(soft.law[1, 0, :size][context == MASK].numpy(), from_levels(levels))
+    assert collate(chains, [0, 1]).soft is None
+
+
+def test_residues_at_an_interface_are_those_near_another_chain(chains):
+    row = next(row for row in chains.rows if len(row) > 50)
+    two = dataclasses.replace(row, chain=(np.arange(len(row)) >= 25).astype(np.int64))
+    batch = collate(Chains([two, row, chains.rows[-1]]), [0, 1, 2])
+    found = batch.at_interface()
+    distances = np.linalg.norm(row.coordinates[:, None, 1] - row.coordinates[None, :, 1], axis=-1)
+    near = distances < 8.0
+    assert found[0, : len(row)].tolist() == [*near[:25, 25:].any(1), *near[25:, :25].any(1)]
+    assert 2 < found[0].sum() < len(row)
+    assert not found[0, len(row) :].any() and not found[1:].any()

@@ -1,12 +1,18 @@
 """Tasks: what is given, where the origin is, and that training shows what sampling asks for."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from gm_multimodal.noise import SharedNoise
+from gm_multimodal.objective import corrupt
 from gm_multimodal.product import Known
 from gm_multimodal.protein.batch import ProteinBatch, single_chain
 from gm_multimodal.protein.blueprint import blank, to_known
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY
+from gm_multimodal.protein.residues import MASK
+from gm_multimodal.protein.soft_targets import SoftTargets
 from gm_multimodal.protein.tasks import Curriculum, on_curve, place_origin, random_factors, random_subset
 from gm_multimodal.spaces.rotations import rotation_log
 from tests.networks.trunks import random_state
@@ -20,7 +26,8 @@ def batch_of(rows: int, sites: int, short: int = 0) -> ProteinBatch:
     """Random chains; the last `short` sites of row 0 are padding."""
     present = torch.ones(rows, sites, dtype=torch.bool)
     present[0, sites - short :] = False
-    return ProteinBatch(random_state(rows, sites, torch.float32, types=19), single_chain(present))
+    unknown = torch.full((rows, sites), UNKNOWN_SECONDARY)
+    return ProteinBatch(random_state(rows, sites, torch.float32, types=19), single_chain(present), unknown)
 
 
 def centroid(known: Known, where: torch.Tensor) -> torch.Tensor:
@@ -189,3 +196,72 @@ def test_validation_stands_on_the_sampling_curve():
         assert torch.equal(times[name], factor.clock(s)[:, None].expand(ROWS, SITES))
         assert known.mask[name].all() == (name == "sequence")
     assert centroid(known, known.present).abs().max() < 1e-6
+
+
+def soft_batch(rows: int, sites: int) -> ProteinBatch:
+    """Chains with three patterns each: nothing, a quarter and three quarters revealed; the last chain has none."""
+    batch, noise = batch_of(rows, sites, short=0), SharedNoise.keyed(5)
+    order = noise.uniform((rows, 1, sites)).argsort(-1)
+    revealed = order < torch.tensor([0, sites // 4, 3 * sites // 4])[:, None]
+    types = (noise.uniform((rows, 3, sites)) * 20).long()
+    exists = torch.ones(rows, 3, dtype=torch.bool)
+    exists[-1] = False
+    law = torch.softmax(noise.normal((rows, 3, sites, 20)), -1)
+    return replace(batch, soft=SoftTargets(exists, torch.where(revealed, types, MASK), law))
+
+
+@pytest.fixture
+def soft_task():
+    """512 rows of 8 residues, and what the curriculum makes of them."""
+    batch = soft_batch(512, SITES)
+    return batch, *Curriculum().draw(batch, PRODUCT, SharedNoise.keyed(7))
+
+
+def test_a_soft_row_is_noised_as_its_pattern_says_and_its_time_is_the_share_revealed(soft_task):
+    batch, known, times = soft_task
+    drawn = known.drawn["sequence"]
+    is_soft = drawn.sites.all(-1)
+    assert 0.4 < is_soft.float().mean() < 0.9
+    state = corrupt(PRODUCT, known, known.times(times), SharedNoise.keyed(8))["sequence"]
+    assert torch.equal(state[is_soft], drawn.points[is_soft])
+    shown = (state != MASK).float().mean(-1)
+    torch.testing.assert_close(times["sequence"][is_soft], shown[is_soft, None].expand(-1, SITES))
+    matches = (batch.soft.context[is_soft] == state[is_soft, None]).all(-1)
+    assert matches.any(-1).all()
+    law = batch.soft.law[is_soft].gather(1, matches.int().argmax(-1)[:, None, None, None].expand(-1, 1, SITES, 20))
+    hidden = state[is_soft] == MASK
+    assert torch.equal(drawn.law[is_soft][hidden], law[:, 0][hidden])
+
+
+def test_rows_without_a_pattern_and_rows_partly_given_are_learned_as_they_are(soft_task):
+    batch, known, _ = soft_task
+    drawn = known.drawn["sequence"]
+    hard = ~drawn.sites.any(-1)
+    assert hard[-1]
+    assert (known.mask["sequence"].any(-1) <= hard).all()
+    assert (drawn.law[hard].argmax(-1) == batch.state["sequence"][hard]).all()
+    assert set(drawn.law[hard].unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(known.values["sequence"], batch.state["sequence"])
+
+
+def test_hidden_sequences_take_the_pattern_that_reveals_nothing_and_others_do_not():
+    batch = soft_batch(512, SITES)
+    for share, shown in ((1.0, {0.0}), (0.0, {0.25, 0.75})):
+        curriculum = Curriculum(folding=0.0, inverse_folding=0.0, hidden=share, independent=0.0, given=0.0)
+        known, times = curriculum.draw(batch, PRODUCT, SharedNoise.keyed(1))
+        assert known.drawn["sequence"].sites[:-1].all()
+        assert set(times["sequence"][:-1].unique().tolist()) == shown
+        assert len(times["translations"].unique()) > 300
+
+
+def test_on_the_curve_the_structure_is_where_the_sequence_is():
+    plain = {"folding": 0.0, "inverse_folding": 0.0, "hidden": 0.0, "independent": 0.0, "given": 0.0, "jitter": 0.0}
+    _, times = Curriculum(**plain).draw(soft_batch(64, SITES), PRODUCT, SharedNoise.keyed(1))
+    torch.testing.assert_close(times["translations"][:-1], times["sequence"][:-1], atol=1e-6, rtol=0)
+    _, apart = Curriculum(**plain | {"independent": 1.0}).draw(soft_batch(64, SITES), PRODUCT, SharedNoise.keyed(1))
+    assert (apart["translations"] - apart["sequence"])[:-1].abs().mean() > 0.1
+
+
+def test_without_soft_targets_nothing_was_drawn_beforehand():
+    known, _ = Curriculum().draw(batch_of(ROWS, SITES), PRODUCT, SharedNoise.keyed(1))
+    assert not known.drawn

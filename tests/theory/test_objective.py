@@ -1,6 +1,8 @@
 """The conditional loss: its gradient is that of the marginal loss, its weights are those stated."""
 
+import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from gm_multimodal.parameterizations.endpoint import EndpointMean, EndpointPredi
 from gm_multimodal.parameterizations.posterior import CategoricalPosterior, CategoricalPrediction
 from gm_multimodal.parameterizations.tangent import TangentMixture, TangentPrediction
 from gm_multimodal.processes.flow import Flow
-from gm_multimodal.product import Factor, Known
+from gm_multimodal.product import Drawn, Factor, Known
 from gm_multimodal.schedules import Linear
 from tests.theory.factors import (
     FACTORS,
@@ -254,3 +256,68 @@ def test_self_conditioning_feeds_back_the_means_without_their_gradient():
     calls.clear()
     small_loss(weighted({"translations": 1.0, "sequence": 1.0}), network)
     assert calls == [None]
+
+
+def hidden_letters(law):
+    """Two sites that hide their letters, drawn beforehand, with a law for each of them; [1, 2, K]."""
+    product = product_of(SEQUENCE)
+    known, context = nothing_known(product, 1, SITES)
+    points = torch.full((1, SITES), LETTERS.mask)
+    drawn = Drawn(torch.ones(1, SITES, dtype=torch.bool), points, law)
+    return product, replace(known, drawn={"sequence": drawn}), context
+
+
+def loss_of_letters(theta, product, known, context):
+    times = {"sequence": torch.full((1, SITES), 0.4)}
+
+    def network(state, times, context, previous):
+        return {"sequence": torch.tanh(state["sequence"].float() @ theta).unflatten(-1, (SITES, LETTERS.size))}
+
+    return matching_loss(network, product, known, times, context, SharedNoise.keyed(0)).total
+
+
+def test_a_soft_target_has_loss_and_gradient_of_the_mean_over_its_draws_so_the_same_minimiser():
+    """Enumerated: every pair of letters, drawn independently from the laws of two hidden sites."""
+    law = torch.tensor([0.5, 0.2, 0.2, 0.1]).expand(1, SITES, LETTERS.size)
+    theta = torch.randn(SITES, SITES * LETTERS.size, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    product, known, context = hidden_letters(law)
+    soft = loss_of_letters(theta, product, known, context)
+    hard = torch.zeros(())
+    for first, second in itertools.product(range(LETTERS.size), repeat=2):
+        letters = torch.tensor([[first, second]])
+        product, known, context = hidden_letters(torch.nn.functional.one_hot(letters, LETTERS.size).float())
+        hard = hard + law[0, 0, first] * law[0, 1, second] * loss_of_letters(theta, product, known, context)
+    torch.testing.assert_close(soft, hard, atol=1e-6, rtol=0)
+    gradients = [torch.autograd.grad(loss, theta)[0] for loss in (soft, hard)]
+    torch.testing.assert_close(*gradients, atol=1e-6, rtol=0)
+    assert gradients[0].abs().max() > 0.1
+
+
+def test_a_point_mass_as_soft_target_is_the_hard_loss():
+    theta = torch.randn(SITES, SITES * LETTERS.size, generator=torch.Generator().manual_seed(3))
+    letters = torch.tensor([[2, 0]])
+    product, known, context = hidden_letters(torch.nn.functional.one_hot(letters, LETTERS.size).float())
+    hard = replace(known, values={"sequence": letters}, drawn={})
+    times = {"sequence": torch.zeros(1, SITES)}
+
+    def network(state, times, context, previous):
+        return {"sequence": (state["sequence"].float() @ theta).unflatten(-1, (SITES, LETTERS.size))}
+
+    soft, usual = (
+        matching_loss(network, product, k, times, context, SharedNoise.keyed(0)).total for k in (known, hard)
+    )
+    torch.testing.assert_close(soft, usual, atol=1e-6, rtol=0)
+
+
+def test_what_was_drawn_beforehand_is_kept_but_not_at_given_sites():
+    product, known, _ = hidden_letters(torch.full((1, SITES, LETTERS.size), 0.25))
+    points = torch.tensor([[1, LETTERS.mask]])
+    drawn = Drawn(torch.tensor([[True, True]]), points, known.drawn["sequence"].law)
+    full = {"sequence": torch.ones(1, SITES)}
+    known = replace(known, values={"sequence": torch.tensor([[3, 3]])}, drawn={"sequence": drawn})
+    assert corrupt(product, known, full, SharedNoise.keyed(0))["sequence"].tolist() == points.tolist()
+    known = replace(known, mask={"sequence": torch.tensor([[True, False]])})
+    assert corrupt(product, known, full, SharedNoise.keyed(0))["sequence"].tolist() == [[3, LETTERS.mask]]
+    some = replace(known, mask={"sequence": torch.zeros(1, SITES, dtype=torch.bool)})
+    some = replace(some, drawn={"sequence": replace(drawn, sites=torch.tensor([[False, True]]))})
+    assert corrupt(product, some, full, SharedNoise.keyed(0))["sequence"].tolist() == [[3, LETTERS.mask]]

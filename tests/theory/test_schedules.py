@@ -13,6 +13,7 @@ from gm_multimodal.schedules import (
     VarianceExploding,
     VariancePreserving,
     Window,
+    inverse,
 )
 
 pytestmark = pytest.mark.theory
@@ -28,6 +29,14 @@ GAUSSIAN = pytest.mark.parametrize("schedule", [CondOT(), VariancePreserving(), 
 def test_a_clock_is_exact_at_the_ends(clock, dtype):
     ends = torch.tensor([0.0, 1.0], dtype=dtype)
     assert torch.equal(clock(ends), ends)
+
+
+@CLOCKS
+def test_a_clock_can_be_read_backwards(clock):
+    tau = torch.linspace(0, 1, 101, dtype=torch.float64)
+    t = inverse(clock, tau)
+    torch.testing.assert_close(clock(t), tau, atol=1e-6, rtol=0)
+    assert (t[0], t[-1]) == (0, 1)
 
 
 @CLOCKS

@@ -80,8 +80,7 @@ def read_reference(place: str, split: str, max_bytes: int) -> Reference:
             max_bytes=DATASET_SHARE * max_bytes,
         )
         structures = [
-            Structure(name, place, "", "", xyz, tokens, np.arange(len(tokens)))
-            for name, xyz, tokens in zip(chains.ids, chains.coordinates, chains.tokens, strict=True)
+            Structure(row.id, place, "", "", row.coordinates, row.tokens, np.arange(len(row))) for row in chains.rows
         ]
         source = f"{place} ({split} split)" if split != "all" else place
     else:

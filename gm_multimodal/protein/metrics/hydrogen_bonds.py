@@ -92,6 +92,17 @@ def hydrogen_bonds(coordinates: Floats, tokens: npt.NDArray[np.int64], bonded: B
     return (energy < BOND) & is_near & has_hydrogen[None] & (separation != 0) & (separation != 1)
 
 
+def bridges(bonds: Bools, bonded: Bools) -> Bools:
+    """Tell which pairs of residues form a bridge, parallel or antiparallel, [L, L]: what ladders are made of.
+
+    Args:
+        bonds: [L, L], from `hydrogen_bonds`.
+        bonded: [L - 1], False where residues are missing between two rows.
+    """
+    found = _bridges(bonds, np.concatenate([[0], np.cumsum(~bonded)]))
+    return found.parallel | found.antiparallel
+
+
 def shares(letters: str) -> tuple[float, float, float]:
     """Shares of helix (G, H, I), strand (E, B) and the rest; they add up to 1."""
     helix = sum(letter in HELIX for letter in letters) / len(letters)

