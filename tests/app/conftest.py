@@ -9,7 +9,7 @@ import torch
 
 from gm_multimodal.app.cli import main
 
-TINY = ("network=small", "network.width=16", "network.heads=2", "network.layers=1", "network.pair_width=8")
+TINY = ("network=small", "network.width=16", "network.heads=2", "network.layers=1")
 
 
 @pytest.fixture
@@ -92,6 +92,8 @@ def sampler(monkeypatch, tiny_checkpoint) -> FakeSampler:
     monkeypatch.setattr(
         command,
         "load_checkpoint",
-        lambda path, processes, allow_code: Checkpoint(torch.nn.Identity(), product, {}, {}, digests.get(path, "2" * 16), (20, 40)),
+        lambda path, processes, allow_code: Checkpoint(
+            torch.nn.Identity(), product, {}, {}, digests.get(path, "2" * 16), (20, 40)
+        ),
     )
     return fake

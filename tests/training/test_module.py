@@ -29,7 +29,7 @@ def batch(chains):
 
 def test_a_small_network_learns_a_small_batch(make_module, batch, logged):
     """40 steps of AdamW on three chains, the same draws every time: the joint loss falls to less than half."""
-    module = make_module(width=32, layers=2, pair_width=16).train()
+    module = make_module(width=32, layers=2).train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
     losses = []
     for _ in range(40):

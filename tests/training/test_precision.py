@@ -27,7 +27,7 @@ def gradients(module, batch, feeds_back: bool, mixed: bool) -> tuple[torch.Tenso
 @pytest.mark.parametrize("feeds_back", [False, True])
 def test_mixed_precision_gives_about_the_same_loss_and_all_the_gradients(make_module, batch, feeds_back):
     """bfloat16 keeps three digits: the loss moves by less than 3 %, the gradient keeps its direction."""
-    module = make_module(width=32, layers=2, pair_width=16).train()
+    module = make_module(width=32, layers=2).train()
     loss, full = gradients(module, batch, feeds_back, mixed=False)
     mixed_loss, mixed = gradients(module, batch, feeds_back, mixed=True)
     assert mixed_loss.dtype == torch.float32
@@ -40,7 +40,7 @@ def test_mixed_precision_gives_about_the_same_loss_and_all_the_gradients(make_mo
 
 
 def test_predictions_are_in_single_precision(make_module, batch):
-    module = make_module(width=32, layers=2, pair_width=16)
+    module = make_module(width=32, layers=2)
     noise = module.noise(0, 0)
     known, times = module.curriculum.draw(batch, module.product, noise)
     with torch.autocast("cpu", torch.bfloat16):
