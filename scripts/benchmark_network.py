@@ -31,6 +31,7 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import matching_loss
 from gm_multimodal.protein.batch import ProteinBatch, single_chain
 from gm_multimodal.protein.blueprint import blank
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY
 from gm_multimodal.protein.design import sample_block
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.spaces.rotations import Rotations
@@ -66,7 +67,8 @@ def random_batch(length: int, batch: int, types: int) -> ProteinBatch:
         "rotations": Rotations().prior((batch, length), noise),
         "sequence": (noise.uniform((batch, length)) * types).long(),
     }
-    return ProteinBatch(state, single_chain(torch.ones(batch, length, dtype=torch.bool)))
+    unknown = torch.full((batch, length), UNKNOWN_SECONDARY)
+    return ProteinBatch(state, single_chain(torch.ones(batch, length, dtype=torch.bool)), unknown)
 
 
 def network_call(network: Any, length: int, batch: int) -> Call:

@@ -20,7 +20,8 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import corrupt, means, predict
 from gm_multimodal.parameterizations.tangent import SMALLEST_REMAINDER, TangentPrediction
 from gm_multimodal.protein.batch import ROTATIONS, collate
-from gm_multimodal.protein.dataset import Chains, read_chains
+from gm_multimodal.protein.chains import Chains
+from gm_multimodal.protein.dataset import read_chains
 from gm_multimodal.protein.tasks import on_curve
 from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
 

@@ -17,7 +17,7 @@ from gm_multimodal.app.training import (
     set_training_threads,
 )
 from gm_multimodal.errors import EmptyDataset
-from gm_multimodal.protein.dataset import Chains
+from gm_multimodal.protein.chains import Chains
 from gm_multimodal.training.callbacks import Recipe
 from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, read_released, resolve
 from gm_multimodal.training.data import ChainData

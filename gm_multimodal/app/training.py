@@ -14,7 +14,8 @@ from gm_multimodal.app.foreign_code import recorded
 from gm_multimodal.app.run_folder import writing
 from gm_multimodal.app.schemas.training import RunConfig, TrainingConfig
 from gm_multimodal.product import Factor
-from gm_multimodal.protein.dataset import Chains, read_chains
+from gm_multimodal.protein.chains import Chains
+from gm_multimodal.protein.dataset import read_chains
 from gm_multimodal.training.build import build
 from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.run import is_first_process

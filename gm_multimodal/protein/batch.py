@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -12,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from gm_multimodal.network import Context
 from gm_multimodal.product import State
 from gm_multimodal.protein.backbone import frames_from_backbone
-from gm_multimodal.protein.dataset import Chains
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
 
 TRANSLATIONS, ROTATIONS, SEQUENCE = "translations", "rotations", "sequence"
 
@@ -25,15 +26,18 @@ class ProteinBatch:
     Attributes:
         state: translations [B, N, 3] (nm), rotations [B, N, 3, 3] (identity where padded), sequence int64 [B, N].
         context: which sites are residues, and their place in the chain.
+        secondary: codes of secondary structure, int64 [B, N] (`chains.SECONDARY`, or unknown).
     """
 
     state: State
     context: Context
+    secondary: Tensor
 
     def to(self, device: torch.device, *_: Any, **__: Any) -> "ProteinBatch":
         """Return the batch on another device (called by the trainer with arguments of its own)."""
         context = Context(*(getattr(self.context, k).to(device) for k in ("present", "index", "chain")))
-        return ProteinBatch({name: x.to(device) for name, x in self.state.items()}, context)
+        state = {name: x.to(device) for name, x in self.state.items()}
+        return ProteinBatch(state, context, self.secondary.to(device))
 
     def counted(self) -> dict[str, int]:
         """Say how much a training sees in this batch."""
@@ -47,19 +51,23 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
         chains: the dataset.
         indices: which chains, in the order of the rows.
     """
-    frames = [frames_from_backbone(torch.from_numpy(chains.coordinates[i])) for i in indices]
+    rows = [chains.rows[i] for i in indices]
+    frames = [frames_from_backbone(torch.from_numpy(row.coordinates)) for row in rows]
     present = pad_sequence([torch.ones(len(x), dtype=torch.bool) for x, _ in frames], batch_first=True)
     rotations = pad_sequence([r for _, r in frames], batch_first=True)
     state = {
         TRANSLATIONS: pad_sequence([x for x, _ in frames], batch_first=True),
         ROTATIONS: torch.where(present[..., None, None], rotations, torch.eye(3)),
-        SEQUENCE: pad_sequence([torch.from_numpy(chains.tokens[i]) for i in indices], batch_first=True),
+        SEQUENCE: _padded([row.tokens for row in rows]),
     }
     context = single_chain(present)
-    index = context.index.clone()
-    for row, i in enumerate(indices):
-        index[row, : len(chains.positions[i])] = torch.from_numpy(chains.positions[i])
-    return ProteinBatch(state, Context(present, index, context.chain))
+    index = torch.where(present, _padded([row.positions for row in rows]), context.index)
+    secondary = _padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
+    return ProteinBatch(state, Context(present, index, _padded([row.chain for row in rows])), secondary)
+
+
+def _padded(rows: Sequence[npt.NDArray[np.int64]], value: int = 0) -> Tensor:
+    return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True, padding_value=value)
 
 
 def single_chain(present: Tensor) -> Context:

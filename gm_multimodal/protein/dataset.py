@@ -1,10 +1,12 @@
 """Chains to train on, read from Parquet: one row per chain, in a file or in the files of a folder.
 
-Required columns: ``id``, ``source``, ``sequence``, ``length``, ``coordinates`` (list of floats, in the order of
-[length, 4, 3]: N, CA, C, O in Angstrom), ``cluster30`` (integer) and ``split`` (train, validation or test).
-The optional column ``dssp`` (one DSSP letter per residue) serves the filter on coil; ``positions`` (places along the
-chain, which jump where residues are missing) allows chains with gaps; ``redesigned`` is another sequence for the same
-backbone, as ProteinMPNN draws it, where there is one. Further columns are ignored.
+Required columns: ``id``, ``source``, ``sequence``, ``length``, ``coordinates`` (N, CA, C, O in the order of
+[length, 4, 3]; a list of floats in Angstrom, or of integers in hundredths of an Angstrom), ``cluster30`` (integer) and
+``split`` (train, validation or test).
+Optional columns, each of which may be empty in some rows: ``dssp`` (one DSSP letter per residue) is the secondary
+structure; ``positions`` (places along the chain, which jump where residues are missing) allows chains with gaps;
+``chain_lengths`` (residues of each chain, in order) allows rows of several chains; ``redesigned`` is another sequence
+for the same backbone, as ProteinMPNN draws it. Further columns are ignored.
 """
 
 from collections import Counter
@@ -20,62 +22,16 @@ import pyarrow.parquet as pq
 
 from gm_multimodal.errors import DatasetError, EmptyDataset, UserInputError
 from gm_multimodal.protein.breaks import LONGEST_CA_CA
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row, coil_share, secondary_codes
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
 from gm_multimodal.protein.residues import encode
 
 REDESIGNED: Final = "redesigned"
 REQUIRED_COLUMNS: Final = ("id", "source", "sequence", "length", "coordinates", "cluster30", "split")
-_REGULAR_DSSP: Final = frozenset("HGIEB")  # helices and strands; every other letter is coil
+UNITS_PER_ANGSTROM: Final = 100
+"""Integer coordinates are whole numbers of this part of an Angstrom."""
+
 _ROWS_AT_ONCE: Final = 512
-
-
-@dataclass(frozen=True)
-class Chains:
-    """Protein chains of a dataset; position i of every field describes chain i.
-
-    Attributes:
-        ids: Names.
-        coordinates: Backbones, each [L, 4, 3] float32: N, CA, C, O in Angstrom.
-        tokens: Residue types, each [L] int64 in 0..19.
-        clusters: Codes of the clusters at 30 % sequence identity, [len(self)] int64.
-        positions: Places along the chain, each [L] int64, growing; they jump where residues are missing.
-    """
-
-    ids: list[str]
-    coordinates: list[npt.NDArray[np.float32]]
-    tokens: list[npt.NDArray[np.int64]]
-    clusters: npt.NDArray[np.int64]
-    positions: list[npt.NDArray[np.int64]]
-
-    def __len__(self) -> int:
-        """Return the number of chains."""
-        return len(self.ids)
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Residues of each chain, [len(self)]."""
-        return np.array([len(tokens) for tokens in self.tokens], dtype=np.int64)
-
-    def subset(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> "Chains":
-        """Return the chains at ``indices``, in that order; arrays are shared, not copied."""
-        return Chains(
-            [self.ids[i] for i in indices],
-            [self.coordinates[i] for i in indices],
-            [self.tokens[i] for i in indices],
-            self.clusters[np.asarray(indices, dtype=np.int64)],
-            [self.positions[i] for i in indices],
-        )
-
-    def followed_by(self, other: "Chains") -> "Chains":
-        """Return these chains and then those of another dataset, whose codes of clusters mean something else."""
-        codes = other.clusters + (self.clusters.max() - other.clusters.min() + 1)
-        return Chains(
-            [*self.ids, *other.ids],
-            [*self.coordinates, *other.coordinates],
-            [*self.tokens, *other.tokens],
-            np.concatenate([self.clusters, codes]),
-            [*self.positions, *other.positions],
-        )
 
 
 @dataclass(frozen=True)
@@ -95,14 +51,13 @@ class _Filter:
             return f"length not in {self.min_length}..{self.max_length}"
         return None
 
-    def refuse_chain(
-        self, coordinates: npt.NDArray[np.float32], positions: npt.NDArray[np.int64], dssp: str | None
-    ) -> str | None:
-        if (ca_ca_distances(coordinates)[np.diff(positions) == 1] > LONGEST_CA_CA).any():
+    def refuse_chain(self, row: Row, dssp: str | None) -> str | None:
+        follows = (np.diff(row.positions) == 1) & (np.diff(row.chain) == 0)
+        if (ca_ca_distances(row.coordinates)[follows] > LONGEST_CA_CA).any():
             return f"chain break (consecutive CA-CA above {LONGEST_CA_CA} Angstrom)"
-        if self.max_gyration_ratio is not None and gyration_ratio(coordinates) > self.max_gyration_ratio:
+        if self.max_gyration_ratio is not None and gyration_ratio(row.coordinates) > self.max_gyration_ratio:
             return f"radius of gyration above {self.max_gyration_ratio} x 2.2 L^0.38 Angstrom"
-        if self.max_coil is not None and _coil_share(coordinates, dssp) > self.max_coil:
+        if self.max_coil is not None and _coil_share(row.coordinates, dssp) > self.max_coil:
             return f"coil share above {self.max_coil}"
         return None
 
@@ -137,27 +92,26 @@ def read_chains(
     """
     keep = _Filter(split, min_length, max_length, max_gyration_ratio, max_coil)
     refused: Counter[str] = Counter()
-    ids: list[str] = []
-    coordinates: list[npt.NDArray[np.float32]] = []
-    tokens: list[npt.NDArray[np.int64]] = []
-    clusters: list[int] = []
-    positions: list[npt.NDArray[np.int64]] = []
+    rows: list[Row] = []
     for file in _parquet_files(Path(path)):
-        for row in _read_rows(file, keep, refused, redesigned):
-            xyz, types, places = _decode_row(file, row)
-            reason = keep.refuse_chain(xyz, places, row["dssp"])
-            if reason is not None:
+        for values in _read_rows(file, keep, refused, redesigned):
+            row = _decode_row(file, values)
+            reason = keep.refuse_chain(row, values["dssp"])
+            if reason is None:
+                rows.append(row)
+            else:
                 refused[reason] += 1
-                continue
-            ids.append(row["id"])
-            coordinates.append(xyz)
-            tokens.append(types)
-            clusters.append(row["cluster30"])
-            positions.append(places)
-    if not ids:
+    if not rows:
         reasons = "; ".join(f"{count} {reason}" for reason, count in refused.items()) or "it has no rows"
         raise EmptyDataset(f"no chain of {path} can be used: {reasons}")
-    return Chains(ids, coordinates, tokens, np.array(clusters, dtype=np.int64), positions)
+    return Chains(rows)
+
+
+def backbone_of(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return the backbone, [L, 4, 3] in Angstrom, of one value of the column ``coordinates``."""
+    array = np.asarray(values)
+    in_angstrom = array / UNITS_PER_ANGSTROM if np.issubdtype(array.dtype, np.integer) else array
+    return in_angstrom.astype(np.float32).reshape(-1, 4, 3)
 
 
 def _parquet_files(path: Path) -> list[Path]:
@@ -180,8 +134,8 @@ def _read_rows(file: Path, keep: _Filter, refused: Counter[str], redesigned: boo
     with table:
         _check_columns(file, table.schema_arrow, wanted)
         columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
-        may_be_used = {"dssp": keep.max_coil is not None, "positions": True, REDESIGNED: redesigned}
-        optional, absent = [name for name, is_used in may_be_used.items() if is_used], dict.fromkeys(may_be_used)
+        absent = dict.fromkeys(("dssp", "positions", "chain_lengths", REDESIGNED))
+        optional = [name for name in absent if name != REDESIGNED or redesigned]
         columns += [name for name in optional if name in table.schema_arrow.names]
         for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
             rows = batch.drop_columns(["coordinates"]).to_pylist()
@@ -201,28 +155,23 @@ def _check_columns(file: Path, schema: pa.Schema, wanted: Sequence[str]) -> None
     if missing:
         hint = f"; scripts/redesign.py adds {REDESIGNED}" if missing == [REDESIGNED] else ""
         raise DatasetError(f"{file} lacks the columns {', '.join(missing)}; wanted are {', '.join(wanted)}{hint}")
-    if not _is_list_of_floats(schema.field("coordinates").type):
-        raise DatasetError(f"{file}: column coordinates is {schema.field('coordinates').type}, not a list of floats")
-    if "positions" in schema.names and not _is_list_of_integers(schema.field("positions").type):
-        raise DatasetError(f"{file}: column positions is {schema.field('positions').type}, not a list of integers")
+    kind = schema.field("coordinates").type
+    if not (_is_list(kind) and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))):
+        raise DatasetError(f"{file}: column coordinates is {kind}, not a list of floats or integers")
+    for name in ("positions", "chain_lengths"):
+        kind = schema.field(name).type if name in schema.names else pa.list_(pa.int64())
+        if not (_is_list(kind) and pa.types.is_integer(kind.value_type)):
+            raise DatasetError(f"{file}: column {name} is {kind}, not a list of integers")
     for name in ("length", "cluster30"):
         if not pa.types.is_integer(schema.field(name).type):
             raise DatasetError(f"{file}: column {name} is {schema.field(name).type}, not integer")
 
 
-def _is_list_of_integers(kind: pa.DataType) -> bool:
-    return bool((pa.types.is_list(kind) or pa.types.is_large_list(kind)) and pa.types.is_integer(kind.value_type))
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def _is_list_of_floats(kind: pa.DataType) -> bool:
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return bool(is_list and pa.types.is_floating(kind.value_type))
-
-
-def _decode_row(
-    file: Path, row: dict[str, Any]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return coordinates, tokens and positions."""
+def _decode_row(file: Path, row: dict[str, Any]) -> Row:
     where = f"{file}: row {row['id']!r}"
     length = row["length"]
     try:
@@ -238,18 +187,36 @@ def _decode_row(
         count = 0 if values is None else len(values)
         raise DatasetError(f"{where}: {length} residues need {length * 12} coordinates, not {count}")
     # a copy: a view would keep the whole batch alive for the sake of one chain
-    coordinates = np.array(values.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(length, 4, 3)
+    coordinates = backbone_of(values.to_numpy(zero_copy_only=False).copy())
     if not np.isfinite(coordinates).all():
         raise DatasetError(f"{where}: coordinates hold values that are missing or not finite")
-    positions = np.arange(length) if row["positions"] is None else np.array(row["positions"], dtype=np.int64)
-    if len(positions) != length or (np.diff(positions) < 1).any():
-        raise DatasetError(f"{where}: positions are not {length} growing whole numbers")
-    return coordinates, tokens, positions
+    positions, chain = _decode_places(where, row)
+    dssp = row["dssp"]
+    secondary = np.full(length, UNKNOWN_SECONDARY) if dssp is None else secondary_codes(dssp)
+    return Row(row["id"], coordinates, tokens, row["cluster30"], positions, chain, secondary)
+
+
+def _decode_places(where: str, row: dict[str, Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the places along the chain and the number of the chain of every residue, [L] each."""
+    length = row["length"]
+    sizes = [length] if row["chain_lengths"] is None else row["chain_lengths"]
+    if None in sizes or min(sizes, default=0) < 1 or sum(sizes) != length:
+        raise DatasetError(f"{where}: chain_lengths are not whole numbers from 1 on that add up to {length}")
+    chain = np.repeat(np.arange(len(sizes)), sizes)
+    if row["positions"] is None:
+        return np.concatenate([np.arange(size) for size in sizes]), chain
+    try:
+        positions = np.array(row["positions"], dtype=np.int64)
+    except TypeError:  # an empty place in the list
+        positions = np.zeros(0, dtype=np.int64)
+    if len(positions) != length or (np.diff(positions)[np.diff(chain) == 0] < 1).any():
+        raise DatasetError(f"{where}: positions are not {length} whole numbers that grow along each chain")
+    return positions, chain
 
 
 def _coil_share(coordinates: npt.NDArray[np.float32], dssp: str | None) -> float:
     if dssp is not None:
-        return sum(letter not in _REGULAR_DSSP for letter in dssp) / len(dssp)
+        return coil_share(dssp)
     # here, because only this filter needs biotite
     from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
 

@@ -8,7 +8,7 @@ import lightning
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from gm_multimodal.protein.batch import Batches, LengthBuckets, ProteinBatch, Replay, Share, collate
-from gm_multimodal.protein.dataset import Chains
+from gm_multimodal.protein.chains import Chains
 
 
 @final

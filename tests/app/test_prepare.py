@@ -61,11 +61,12 @@ def test_structures_become_a_dataset_that_train_reads(run, structures, data_fold
     assert "5 chains from 5 of 6 files in made/chains.parquet: 3 train (3 clusters)" in out.replace("\\", "/")
     assert rejections(Path("made")) == {"3c4s_A_1.pdb": [("same sequence as another chain: 3c4s_A_1_A_1", "")]}
     chains = read_chains("made", **ANY)
-    assert chains.ids == ["2zig_B_218_A_1", "3c4s_A_1_A_1", "3op9_A_6_A_1", "3w0e_A_1_A_1", "below_4kmf_A_1_A_1"]
-    for name, xyz, tokens in zip(chains.ids, chains.coordinates, chains.tokens, strict=True):
-        [original] = read_backbone(data_folder / f"{name.removeprefix('below_').removesuffix('_A_1')}.pdb")
-        np.testing.assert_allclose(xyz, original.coordinates, atol=1e-3)
-        assert decode(tokens) == decode(original.tokens)
+    names = ["2zig_B_218_A_1", "3c4s_A_1_A_1", "3op9_A_6_A_1", "3w0e_A_1_A_1", "below_4kmf_A_1_A_1"]
+    assert [row.id for row in chains.rows] == names
+    for row in chains.rows:
+        [original] = read_backbone(data_folder / f"{row.id.removeprefix('below_').removesuffix('_A_1')}.pdb")
+        np.testing.assert_allclose(row.coordinates, original.coordinates, atol=1e-3)
+        assert decode(row.tokens) == decode(original.tokens)
     for split, count in (("train", 3), ("validation", 1), ("test", 1)):
         assert len(read_chains("made", **ANY | {"split": split})) == count
     assert (Path("made") / "lengths.png").read_bytes().startswith(b"\x89PNG")

@@ -55,9 +55,9 @@ def test_redesigned_sequences_are_learned_and_judge_but_are_not_replayed(tmp_pat
     learned, judging = (read_split(config, split) for split in ("train", "validation"))
     replayed = read_split(config, "train", str(SMALL))
     for kept in (learned, judging):
-        assert len(kept) and {letter for tokens in kept.tokens for letter in decode(tokens)} == {"G"}
+        assert len(kept) and {letter for row in kept.rows for letter in decode(row.tokens)} == {"G"}
     real = dict(zip(chains.id, chains.sequence, strict=True))
-    assert [decode(tokens) for tokens in replayed.tokens] == [real[name] for name in replayed.ids]
+    assert [decode(row.tokens) for row in replayed.rows] == [real[row.id] for row in replayed.rows]
 
 
 def test_record_and_losses_stay_on_disk(trained: Path) -> None:

@@ -32,7 +32,7 @@ def test_frames_have_their_axes_where_they_are_said_to_be():
 
 def test_real_chains_give_rotations_and_move_with_their_coordinates(chains):
     turn = random_state(1, 1, torch.float32, seed=3)["rotations"][0, 0]
-    for coordinates in chains.coordinates[:5]:
+    for coordinates in (row.coordinates for row in chains.rows[:5]):
         atoms = torch.from_numpy(coordinates)
         x, r = frames_from_backbone(atoms)
         assert Rotations().contains(r, tolerance=1e-5).all()
@@ -44,7 +44,7 @@ def test_real_chains_give_rotations_and_move_with_their_coordinates(chains):
 def test_real_chains_come_back_within_ideal_geometry(chains):
     """CA exactly, the others as far off as real angles are from ideal ones: N by .05, C by .01, O by .07 Angstrom."""
     errors = []
-    for coordinates in chains.coordinates:
+    for coordinates in (row.coordinates for row in chains.rows):
         atoms = torch.from_numpy(coordinates)
         errors.append((backbone_from_frames(*frames_from_backbone(atoms)) - atoms).norm(dim=-1)[:-1])
     n, ca, c, o = torch.cat(errors).unbind(-1)

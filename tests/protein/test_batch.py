@@ -8,6 +8,7 @@ import torch
 
 from gm_multimodal.protein.backbone import backbone_from_frames
 from gm_multimodal.protein.batch import LengthBuckets, Replay, Share, collate, single_chain
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.dataset import read_chains
 
 
@@ -19,13 +20,13 @@ def chains(small_dataset):
 def test_a_batch_holds_its_chains_in_the_order_asked_for(chains):
     indices = [4, 0, 9]
     batch = collate(chains, indices)
-    assert batch.context.present.sum(-1).tolist() == [len(chains.tokens[i]) for i in indices]
+    assert batch.context.present.sum(-1).tolist() == [len(chains.rows[i].tokens) for i in indices]
     for row, i in enumerate(indices):
-        n = len(chains.tokens[i])
-        assert (batch.state["sequence"][row, :n].numpy() == chains.tokens[i]).all()
+        n = len(chains.rows[i].tokens)
+        assert (batch.state["sequence"][row, :n].numpy() == chains.rows[i].tokens).all()
         back = backbone_from_frames(batch.state["translations"][row, :n], batch.state["rotations"][row, :n])
-        assert np.abs(back[:, 1].numpy() - chains.coordinates[i][:, 1]).max() < 1e-3
-        assert np.linalg.norm(back.numpy()[:-1] - chains.coordinates[i][:-1], axis=-1).mean() < 0.1
+        assert np.abs(back[:, 1].numpy() - chains.rows[i].coordinates[:, 1]).max() < 1e-3
+        assert np.linalg.norm(back.numpy()[:-1] - chains.rows[i].coordinates[:-1], axis=-1).mean() < 0.1
 
 
 def test_padding_is_harmless(chains):
@@ -142,9 +143,22 @@ def test_epochs_and_seeds_differ_and_repeat():
 
 def test_places_along_the_chain_come_from_the_dataset(small_dataset):
     chains = read_chains(small_dataset, split="validation", min_length=1, max_length=1000)
-    gapped = dataclasses.replace(chains, positions=[p + 10 * (p > 5) for p in chains.positions])
+    gapped = Chains(
+        [dataclasses.replace(row, positions=row.positions + 10 * (row.positions > 5)) for row in chains.rows]
+    )
     plain, jumped = collate(chains, [0, 1]).context, collate(gapped, [0, 1]).context
     assert plain.index.tolist() == [list(range(plain.index.shape[1]))] * 2
     for row in range(2):
         present = plain.present[row]
         assert torch.equal(jumped.index[row][present], plain.index[row][present] + 10 * (plain.index[row][present] > 5))
+
+
+def test_chains_of_a_row_and_their_secondary_structure_come_from_the_dataset(small_dataset):
+    chains = read_chains(small_dataset, split="validation", min_length=1, max_length=1000)
+    two = [dataclasses.replace(row, chain=(np.arange(len(row)) > 9).astype(np.int64)) for row in chains.rows[:2]]
+    batch = collate(Chains(two), [1, 0])
+    for padded, row in zip(range(2), two[::-1], strict=True):
+        present = batch.context.present[padded]
+        assert batch.context.chain[padded][present].tolist() == row.chain.tolist()
+        assert batch.secondary[padded][present].tolist() == row.secondary.tolist()
+    assert set(batch.secondary[~batch.context.present].tolist()) <= {UNKNOWN_SECONDARY}

@@ -4,11 +4,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from gm_multimodal.errors import DatasetError
+from gm_multimodal.protein.chains import SECONDARY, UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.dataset import REQUIRED_COLUMNS, read_chains
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.residues import decode
 
 ANY = {"split": None, "min_length": 1, "max_length": 1000}
+
+
+def names(chains: Chains) -> list[str]:
+    return [row.id for row in chains.rows]
 
 
 @pytest.fixture
@@ -40,20 +45,20 @@ def written(tmp_path):
 def test_fields_of_a_small_dataset(written, rows):
     chains = read_chains(written(rows), **ANY)
     assert len(chains) == 3
-    assert chains.ids == ["first", "second", "third"]
-    assert [decode(tokens) for tokens in chains.tokens] == ["ACDEF", "GHIKL", "MNPQR"]
+    assert names(chains) == ["first", "second", "third"]
+    assert [decode(row.tokens) for row in chains.rows] == ["ACDEF", "GHIKL", "MNPQR"]
     np.testing.assert_array_equal(chains.clusters, [7, 3, 7])
     np.testing.assert_array_equal(chains.lengths, [5, 5, 5])
-    assert [xyz.shape for xyz in chains.coordinates] == [(5, 4, 3)] * 3
-    assert {xyz.dtype for xyz in chains.coordinates} == {np.dtype(np.float32)}
-    np.testing.assert_allclose(chains.coordinates[2] - chains.coordinates[0], 2.0, atol=1e-5)
+    assert [row.coordinates.shape for row in chains.rows] == [(5, 4, 3)] * 3
+    assert {row.coordinates.dtype for row in chains.rows} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(chains.rows[2].coordinates - chains.rows[0].coordinates, 2.0, atol=1e-5)
 
 
 def test_subset_keeps_the_order_asked_for(written, rows):
     chains = read_chains(written(rows), **ANY).subset([2, 0])
-    assert chains.ids == ["third", "first"]
+    assert names(chains) == ["third", "first"]
     np.testing.assert_array_equal(chains.clusters, [7, 7])
-    assert decode(chains.tokens[0]) == "MNPQR"
+    assert decode(chains.rows[0].tokens) == "MNPQR"
     assert len(chains.subset([])) == 0
 
 
@@ -70,39 +75,39 @@ def test_a_folder_is_the_sum_of_its_files(written, rows, tmp_path):
     written(rows, "b.parquet")
     written(rows.assign(id=["fourth", "fifth", "sixth"]), "a.parquet")
     (tmp_path / "notes.txt").write_text("not a table")
-    assert read_chains(tmp_path, **ANY).ids == ["fourth", "fifth", "sixth", "first", "second", "third"]
+    assert names(read_chains(tmp_path, **ANY)) == ["fourth", "fifth", "sixth", "first", "second", "third"]
 
 
 def test_compact_chains_are_selected_by_their_coordinates(small_dataset):
     everything = read_chains(small_dataset, **ANY)
-    ratios = np.array([gyration_ratio(xyz) for xyz in everything.coordinates])
+    ratios = np.array([gyration_ratio(row.coordinates) for row in everything.rows])
     compact = read_chains(small_dataset, **ANY, max_gyration_ratio=1.02)
-    assert compact.ids == [name for name, ratio in zip(everything.ids, ratios, strict=True) if ratio <= 1.02]
+    assert names(compact) == [name for name, ratio in zip(names(everything), ratios, strict=True) if ratio <= 1.02]
     assert 0 < len(compact) < len(everything)
 
 
 def test_coil_is_read_from_dssp_where_the_file_has_it(written, rows):
     rows["dssp"] = ["HHHEE", "HHCCS", "CCCCC"]
-    assert read_chains(written(rows), **ANY, max_coil=0.6).ids == ["first", "second"]
-    assert read_chains(written(rows), **ANY, max_coil=0.5).ids == ["first"]
+    assert names(read_chains(written(rows), **ANY, max_coil=0.6)) == ["first", "second"]
+    assert names(read_chains(written(rows), **ANY, max_coil=0.5)) == ["first"]
 
 
 def test_coil_is_computed_where_dssp_is_absent(small_dataset, written):
     table = pd.read_parquet(small_dataset)
     helical = written(table[table.id.isin(["3op9_A_6", "3c4s_A_1"])].drop(columns="dssp"))
-    assert read_chains(helical, **ANY, max_coil=0.5).ids == ["3op9_A_6"]
+    assert names(read_chains(helical, **ANY, max_coil=0.5)) == ["3op9_A_6"]
 
 
 def test_chains_with_a_break_are_left_out(written, rows):
     broken = np.array(rows.coordinates[1]).reshape(5, 4, 3)
     broken[3:] += 10.0
     rows["coordinates"] = [rows.coordinates[0], list(broken.ravel()), rows.coordinates[2]]
-    assert read_chains(written(rows), **ANY).ids == ["first", "third"]
+    assert names(read_chains(written(rows), **ANY)) == ["first", "third"]
 
 
 def test_redesigned_sequences_are_read_where_they_are_asked_for(written, rows):
     file = written(rows.assign(redesigned=["WWWWW", None, "YYYYY"]))
-    read = [[decode(t) for t in read_chains(file, **ANY, redesigned=flag).tokens] for flag in (False, True)]
+    read = [[decode(row.tokens) for row in read_chains(file, **ANY, redesigned=flag).rows] for flag in (False, True)]
     assert read == [["ACDEF", "GHIKL", "MNPQR"], ["WWWWW", "GHIKL", "YYYYY"]]
 
 
@@ -171,10 +176,55 @@ def test_positions_allow_gaps_and_must_grow(written, rows):
     rows["coordinates"] = [rows.coordinates[0], list(broken.ravel()), rows.coordinates[2]]
     rows["positions"] = [None, [0, 1, 2, 6, 7], [0, 1, 2, 3, 4]]
     chains = read_chains(written(rows), **ANY)
-    assert [positions.tolist() for positions in chains.positions] == [[*range(5)], [0, 1, 2, 6, 7], [*range(5)]]
+    assert [row.positions.tolist() for row in chains.rows] == [[*range(5)], [0, 1, 2, 6, 7], [*range(5)]]
     rows["positions"] = [None, [0, 1, 2, 2, 3], None]
-    with pytest.raises(DatasetError, match="row 'second': positions are not 5 growing whole numbers"):
+    with pytest.raises(
+        DatasetError, match="row 'second': positions are not 5 whole numbers that grow along each chain"
+    ):
         read_chains(written(rows), **ANY)
     rows["positions"] = ["x", "y", "z"]
     with pytest.raises(DatasetError, match=r"column positions is .*, not a list of integers"):
         read_chains(written(rows), **ANY)
+
+
+def test_integers_are_hundredths_of_an_angstrom(written, rows):
+    hundredths = [np.round(100 * np.array(values)).astype(np.int16) for values in rows.coordinates]
+    floats, integers = (
+        read_chains(written(rows), **ANY),
+        read_chains(written(rows.assign(coordinates=hundredths)), **ANY),
+    )
+    for exact, rounded in zip(floats.rows, integers.rows, strict=True):
+        np.testing.assert_allclose(rounded.coordinates, exact.coordinates, atol=0.00501)
+        assert rounded.coordinates.dtype == np.float32
+
+
+def test_rows_of_several_chains_number_them_and_are_not_broken_between_them(written, rows):
+    apart = np.array(rows.coordinates[1]).reshape(5, 4, 3)
+    apart[2:] += 10.0
+    rows["coordinates"] = [rows.coordinates[0], list(apart.ravel()), rows.coordinates[2]]
+    rows["chain_lengths"] = [None, [2, 3], [5]]
+    chains = read_chains(written(rows), **ANY)
+    assert names(chains) == ["first", "second", "third"]
+    assert [row.chain.tolist() for row in chains.rows] == [[0] * 5, [0, 0, 1, 1, 1], [0] * 5]
+    assert chains.rows[1].positions.tolist() == [0, 1, 0, 1, 2]
+    rows["chain_lengths"] = [None, [3, 2], None]
+    assert names(read_chains(written(rows), **ANY)) == ["first", "third"]
+    rows["positions"] = [None, [3, 4, 0, 1, 7], None]
+    rows["chain_lengths"] = [None, [2, 3], None]
+    assert read_chains(written(rows), **ANY).rows[1].positions.tolist() == [3, 4, 0, 1, 7]
+
+
+@pytest.mark.parametrize("sizes", [[2, 2], [5, 0], [-1, 6]])
+def test_chains_must_fill_their_row(written, rows, sizes):
+    rows["chain_lengths"] = [None, sizes, None]
+    with pytest.raises(
+        DatasetError, match="row 'second': chain_lengths are not whole numbers from 1 on that add up to 5"
+    ):
+        read_chains(written(rows), **ANY)
+
+
+def test_secondary_structure_is_that_of_the_column_or_unknown(written, rows):
+    rows["dssp"] = ["HGIEB", None, "TSCPX"]
+    codes = [row.secondary.tolist() for row in read_chains(written(rows), **ANY).rows]
+    assert codes[1] == [UNKNOWN_SECONDARY] * 5
+    assert ["".join(SECONDARY[code] for code in codes[k]) for k in (0, 2)] == ["HHHEE", "CCCCC"]

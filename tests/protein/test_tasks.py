@@ -7,6 +7,7 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.product import Known
 from gm_multimodal.protein.batch import ProteinBatch, single_chain
 from gm_multimodal.protein.blueprint import blank, to_known
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY
 from gm_multimodal.protein.tasks import Curriculum, on_curve, place_origin, random_factors, random_subset
 from tests.networks.trunks import random_state
 from tests.protein.products import protein_product
@@ -19,7 +20,8 @@ def batch_of(rows: int, sites: int, short: int = 0) -> ProteinBatch:
     """Random chains; the last `short` sites of row 0 are padding."""
     present = torch.ones(rows, sites, dtype=torch.bool)
     present[0, sites - short :] = False
-    return ProteinBatch(random_state(rows, sites, torch.float32, types=19), single_chain(present))
+    unknown = torch.full((rows, sites), UNKNOWN_SECONDARY)
+    return ProteinBatch(random_state(rows, sites, torch.float32, types=19), single_chain(present), unknown)
 
 
 def centroid(known: Known, where: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from gm_multimodal.protein.auxiliary import BackboneLosses
-from gm_multimodal.protein.dataset import Chains, read_chains
+from gm_multimodal.protein.chains import Chains
+from gm_multimodal.protein.dataset import read_chains
 from gm_multimodal.protein.tasks import Curriculum
 from gm_multimodal.training.build import build_network, build_product
 from gm_multimodal.training.callbacks import Recipe

@@ -114,8 +114,8 @@ def test_batches_hold_chains_of_one_dataset_or_of_the_other(chains):
     for epoch in range(10):
         loader.sampler.set_epoch(epoch)
         for indices in loader.sampler:
-            names = {loader.dataset.chains.ids[i] for i in indices}
-            kinds = {split for split in ("train", "validation") if names & set(chains(split).ids)}
+            names = {loader.dataset.chains.rows[i].id for i in indices}
+            kinds = {split for split in ("train", "validation") if names & {row.id for row in chains(split).rows}}
             assert len(kinds) == 1
             sources |= kinds
     assert sources == {"train", "validation"}

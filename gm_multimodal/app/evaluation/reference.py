@@ -68,8 +68,7 @@ def read_reference(place: str, split: str) -> Reference:
 
         chains = read_chains(path, split=None if split == "all" else split, min_length=4, max_length=10**6)
         structures = [
-            Structure(name, place, "", "", xyz, tokens, np.arange(len(tokens)))
-            for name, xyz, tokens in zip(chains.ids, chains.coordinates, chains.tokens, strict=True)
+            Structure(row.id, place, "", "", row.coordinates, row.tokens, np.arange(len(row))) for row in chains.rows
         ]
         source = f"{place} ({split} split)" if split != "all" else place
     else:

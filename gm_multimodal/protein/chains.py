@@ -1,0 +1,88 @@
+"""Rows of a dataset as values: one chain, or several that stand side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+SECONDARY: Final = "HEC"
+"""Helix, strand and coil; the position in this string is the code."""
+
+UNKNOWN_SECONDARY: Final = 3
+"""Code of a residue whose secondary structure is not known."""
+
+_CODE_OF: Final = {**dict.fromkeys("HGI", 0), **dict.fromkeys("EB", 1)}
+_COIL: Final = SECONDARY.index("C")
+
+
+def secondary_codes(dssp: str) -> npt.NDArray[np.int64]:
+    """Return the codes, [L], of DSSP letters: H, G, I are helix, E, B strand and all others coil."""
+    return np.array([_CODE_OF.get(letter, _COIL) for letter in dssp], dtype=np.int64)
+
+
+def coil_share(dssp: str) -> float:
+    """Return the share of DSSP letters that are neither helix nor strand."""
+    return float(np.mean(secondary_codes(dssp) == _COIL))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a dataset says of one row.
+
+    Attributes:
+        id: Name.
+        coordinates: Backbone, [L, 4, 3] float32: N, CA, C, O in Angstrom.
+        tokens: Residue types, [L] int64 in 0..19.
+        cluster: Code of the cluster at 30 % sequence identity.
+        positions: Places along the chain, [L] int64, growing; they jump where residues are missing.
+        chain: Number of the chain of each residue, [L] int64 from 0 on.
+        secondary: Codes of secondary structure, [L] int64 (`SECONDARY`, or unknown).
+    """
+
+    id: str
+    coordinates: npt.NDArray[np.float32]
+    tokens: npt.NDArray[np.int64]
+    cluster: int
+    positions: npt.NDArray[np.int64]
+    chain: npt.NDArray[np.int64]
+    secondary: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of residues."""
+        return len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Rows of a dataset.
+
+    Attributes:
+        rows: All of them.
+    """
+
+    rows: Sequence[Row]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.rows)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Residues of each row, [len(self)]."""
+        return np.array([len(row) for row in self.rows], dtype=np.int64)
+
+    @property
+    def clusters(self) -> npt.NDArray[np.int64]:
+        """Code of the cluster of each row, [len(self)]."""
+        return np.array([row.cluster for row in self.rows], dtype=np.int64)
+
+    def subset(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> "Chains":
+        """Return the rows at ``indices``, in that order."""
+        return Chains([self.rows[i] for i in indices])
+
+    def followed_by(self, other: "Chains") -> "Chains":
+        """Return these rows and then those of another dataset, whose codes of clusters mean something else."""
+        shift = int(self.clusters.max() - other.clusters.min()) + 1
+        return Chains([*self.rows, *(replace(row, cluster=row.cluster + shift) for row in other.rows)])
