@@ -67,6 +67,7 @@ class FrameTrunk(Trunk):
         transition: hidden channels of the transitions over channels.
         types: number of types that data can take; the mask is `types`.
         components: of the mixture that describes rotations.
+        conditions: names of what the network may be told of a site; untrained ones change nothing.
     """
 
     def __init__(
@@ -77,15 +78,10 @@ class FrameTrunk(Trunk):
         transition: int = 3,
         types: int = 20,
         components: int = 1,
+        conditions: Sequence[str] = (),
     ) -> None:
-        pairs = PairBias(layers, heads)
-        super().__init__(
-            width,
-            pairs,
-            [TrunkLayer(width, FrameAttention(width, heads), transition) for _ in range(layers)],
-            types,
-            components,
-        )
+        made = [TrunkLayer(width, FrameAttention(width, heads), transition) for _ in range(layers)]
+        super().__init__(width, PairBias(layers, heads), made, types, components, conditions)
 
     def _read_pairs(
         self, sites: Tensor, start: Frames, fed_back: Frames | None, context: Context, padding: Tensor

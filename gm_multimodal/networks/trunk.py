@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gm_multimodal.network import Context
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.network import CONDITION_STATES, Context
 from gm_multimodal.networks.frames import LOCAL_FEATURES, NEIGHBOURS, Frames, chain_neighbours, local_features
 from gm_multimodal.networks.layers import TimeEmbedding, Transition, in_full_precision, scaled_init_
 from gm_multimodal.product import State
@@ -53,6 +54,13 @@ class TrunkLayer(nn.Module):
         return sites, self.move(self.move_norm(sites))
 
 
+def _condition_table(width: int) -> nn.Embedding:
+    """Return one vector for each state, zero at first; that of the unknown state 0 stays zero."""
+    table = nn.Embedding(CONDITION_STATES, width, padding_idx=0)
+    nn.init.zeros_(table.weight)
+    return table
+
+
 class Trunk(nn.Module, ABC):
     """SE(3)-equivariant network on frames and types: invariant features, geometry only through local frames.
 
@@ -66,12 +74,21 @@ class Trunk(nn.Module, ABC):
         layers: each maps sites, frames, neighbours, its bias and the padding to new sites and a move of the frames.
         types: number of types that data can take; the mask is `types`.
         components: of the mixture that describes rotations.
+        conditions: names of what the network may be told of a site; untrained ones change nothing.
     """
 
     HEADS: ClassVar = ("move_norm", "move", "head_norm", "log_scale", "components", "types_head")
     """Names of the parts that turn features of sites into frames and types."""
 
-    def __init__(self, width: int, pairs: nn.Module, layers: Sequence[nn.Module], types: int, components: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        pairs: nn.Module,
+        layers: Sequence[nn.Module],
+        types: int,
+        components: int,
+        conditions: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.types = types
         self.time = TimeEmbedding(len(FACTORS))
@@ -84,6 +101,7 @@ class Trunk(nn.Module, ABC):
         # Of several components, each has an offset from the tangent of the trunk and a logit.
         self.components = scaled_init_(nn.Linear(width, 4 * components), 0.1) if components > 1 else None
         self.types_head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, types))
+        self.conditions = nn.ModuleDict({name: _condition_table(width) for name in conditions})
 
     def forward(
         self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
@@ -93,18 +111,23 @@ class Trunk(nn.Module, ABC):
         Args:
             state: translations [B, N, 3] (nm), rotations [B, N, 3, 3], sequence int64 [B, N].
             times: path time of every site, [B, N] per factor.
-            context: chain positions and padding.
+            context: chain positions, padding and conditions.
             previous: means of the last prediction: translations, rotations, and type probabilities [B, N, types].
 
         Returns:
             translations: endpoint in the frame of the input, [B, N, 3] (nm); rotations: means, log scales and, of
             several components, logits of the scaled tangent in the frame of R_t, [B, N, 4] or [B, N, 5 K]; sequence:
             logits, [B, N, types].
+
+        Raises:
+            UserInputError: the context holds a condition that the network was not built for.
         """
         start = Frames(state["translations"], state["rotations"])
         fed_back = None if previous is None else Frames(previous["translations"], previous["rotations"])
         neighbours = chain_neighbours(context).to(start.translations)
         sites = self._embed(state, times, start, previous, fed_back, neighbours)
+        for name, states in context.conditions.items():
+            sites = sites + self._table(name)(states)
         padding = torch.where(context.present, 0.0, PADDING_BIAS).to(sites)
         sites, biases = self._read_pairs(sites, start, fed_back, context, padding)
         left = 1 - times["translations"][..., None]
@@ -125,6 +148,15 @@ class Trunk(nn.Module, ABC):
         self, sites: Tensor, start: Frames, fed_back: Frames | None, context: Context, padding: Tensor
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """Return the sites [B, N, width] after a look at all pairs, and what each layer adds to its logits."""
+
+    def _table(self, condition: str) -> nn.Module:
+        if condition not in self.conditions:
+            takes = ", ".join(self.conditions) or "none"
+            raise UserInputError(
+                f"the network cannot be told {condition}: it takes the conditions {takes}. Leave it out, or use a "
+                f"checkpoint whose network was trained with conditions=[{condition}]."
+            )
+        return self.conditions[condition]
 
     def _mixture(self, sites: Tensor, tangent: Tensor) -> Tensor:
         """Describe the law of the scaled tangent, [B, N, 4] or [B, N, 5 K]."""

@@ -35,9 +35,8 @@ class ProteinBatch:
 
     def to(self, device: torch.device, *_: Any, **__: Any) -> "ProteinBatch":
         """Return the batch on another device (called by the trainer with arguments of its own)."""
-        context = Context(*(getattr(self.context, k).to(device) for k in ("present", "index", "chain")))
         state = {name: x.to(device) for name, x in self.state.items()}
-        return ProteinBatch(state, context, self.secondary.to(device))
+        return ProteinBatch(state, self.context.to(device), self.secondary.to(device))
 
     def counted(self) -> dict[str, int]:
         """Say how much a training sees in this batch."""

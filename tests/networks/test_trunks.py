@@ -1,8 +1,12 @@
 """The trunk's promises beside equivariance: given frames stay, padding is invisible, gradients are finite."""
 
+import dataclasses
+
 import pytest
 import torch
 
+from gm_multimodal.errors import UserInputError
+from gm_multimodal.network import CONDITION_STATES
 from gm_multimodal.networks.frames import PAIR_GEOMETRY, Frames
 from gm_multimodal.networks.layers import TimeEmbedding
 from gm_multimodal.noise import SharedNoise
@@ -197,3 +201,45 @@ def test_pair_features_that_are_not_fed_back_are_left_out():
     for bias, other in zip(without, trunk.pairs(start, start, everyone()), strict=True):
         torch.testing.assert_close(bias, other, atol=1e-12, rtol=0)
         assert bias.std() > 0.1
+
+
+STATES = {"fold": torch.arange(ROWS * SITES).view(ROWS, SITES) % CONDITION_STATES}
+
+
+def told(states=None, **sizes):
+    """The output of a trunk that takes the condition `fold`, and the trunk."""
+    trunk = random_trunk(conditions=("fold", "side"), **sizes)
+    context = dataclasses.replace(everyone(), conditions=states or {})
+    return trunk(random_state(ROWS, SITES), random_times(ROWS, SITES), context, None), trunk
+
+
+def test_a_condition_counts_where_it_is_known():
+    """The state 0 is the same as no condition; every other state changes every factor, and each in its own way."""
+    plain, trunk = told()
+    unknown, _ = told({"fold": torch.zeros_like(STATES["fold"])})
+    outputs = [told({"fold": torch.full_like(STATES["fold"], k)})[0] for k in (1, 2, 3)]
+    for name in plain:
+        assert torch.equal(unknown[name], plain[name])
+        for k, output in enumerate(outputs):
+            assert (output[name] - plain[name]).abs().max() > 1e-2
+            assert (output[name] - outputs[k - 1][name]).abs().max() > 1e-2
+    assert set(trunk.conditions) == {"fold", "side"}
+
+
+def test_an_untrained_condition_changes_nothing_and_learns():
+    trunk = small_trunk("frames", conditions=("fold",))
+    state, times = random_state(ROWS, SITES, torch.float32), random_times(ROWS, SITES, torch.float32)
+    plain = trunk(state, times, everyone(), None)
+    output = trunk(state, times, dataclasses.replace(everyone(), conditions=STATES), None)
+    for name in plain:
+        assert torch.equal(output[name], plain[name])
+    sum(x.square().sum() for x in output.values()).backward()
+    learns = trunk.conditions["fold"].weight.grad.abs().amax(1) > 0
+    assert learns.tolist() == [False, True, True, True]  # the vector of the unknown state stays zero
+
+
+@every_kind
+def test_a_condition_that_the_network_does_not_take_is_refused(kind):
+    context = dataclasses.replace(everyone(), conditions=STATES)
+    with pytest.raises(UserInputError, match="cannot be told fold: it takes the conditions none"):
+        random_trunk(kind=kind)(random_state(ROWS, SITES), random_times(ROWS, SITES), context, None)

@@ -34,6 +34,9 @@ def random_trunk(dtype: torch.dtype = torch.float64, seed: int = 0, kind: str = 
     with torch.no_grad():
         for name, p in trunk.named_parameters():
             spread = p.shape[-1] ** -0.5 if p.ndim > 1 else 0.3
+            if p.ndim == 2 and name.startswith("conditions."):
+                p[1:].normal_(generator=rng)  # the vector of the unknown state stays zero
+                continue
             p.add_(spread * (0.3 if ".move." in name else 1.0) * torch.randn(p.shape, generator=rng))
     return trunk.to(dtype).eval().requires_grad_(False)
 
