@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from benchmark_network import cpu_seconds, network_call
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from torch import nn
 
 from gm_multimodal.app.process_settings import prepare_process
@@ -38,7 +39,8 @@ Step = Callable[[ProteinBatch, bool], object]
 def networks(names: list[str]) -> dict[str, nn.Module]:
     """Return the first release's network and those of the configurations, with random weights."""
     torch.manual_seed(0)
-    made = {name: build_network(compose("train", overrides=["data=", f"network={name}"]).network) for name in names}
+    nodes = {name: compose("train", overrides=["data=", f"network={name}"]).network for name in names}
+    made = {name: build_network(OmegaConf.to_container(node)) for name, node in nodes.items()}
     return {FIRST: ResidueTrunk(components=4), **made}
 
 

@@ -5,6 +5,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gm_multimodal.network import Context
 from gm_multimodal.networks.frame_attention import FrameAttention
@@ -22,25 +23,27 @@ from gm_multimodal.networks.trunk import Trunk, TrunkLayer
 
 @final
 class PairBias(nn.Module):
-    """W f_ij for all layers and heads at once, where the features f_ij are constants for the gradient.
+    """W' relu(W f_ij) for all layers and heads at once, where the features f_ij are constants for the gradient.
 
     Args:
+        pair_width: hidden channels of a pair.
         layers: number of layers.
         heads: attention heads of a layer.
     """
 
-    def __init__(self, layers: int, heads: int) -> None:
+    def __init__(self, pair_width: int, layers: int, heads: int) -> None:
         super().__init__()
         self.layers, self.heads = layers, heads
+        self.features = nn.Linear(PAIR_OFFSETS + 2 * PAIR_GEOMETRY, pair_width, bias=False)
         # No constant: it would drop out of every softmax.
-        self.biases = nn.Linear(PAIR_OFFSETS + 2 * PAIR_GEOMETRY, layers * heads, bias=False)
+        self.biases = nn.Linear(pair_width, layers * heads, bias=False)
         self.register_buffer("offset_table", offset_table(), persistent=False)
         self.offset_table: Tensor
 
     def forward(self, frames: Frames, previous: Frames | None, context: Context) -> Sequence[Tensor]:
         """Return the biases of every layer, [heads * B, N, N] each; without `previous` its features are left out.
 
-        Channels come first, so that the product leaves what attention reads without a copy.
+        Channels come first, so that products over all pairs leave what attention reads without a copy.
         """
         known = [frames] if previous is None else [frames, previous]
         b, n, _ = frames.translations.shape
@@ -52,8 +55,8 @@ class PairBias(nn.Module):
             exact = out if dtype == some.translations.dtype else torch.empty_like(out, dtype=some.translations.dtype)
             pair_features(some, exact)
             out.copy_(exact)
-        biases = self.biases.weight[:, : len(features)] @ features.flatten(1)
-        return biases.view(self.layers, self.heads * b, n, n).unbind()
+        hidden = functional.relu(self.features.weight[:, : len(features)] @ features.flatten(1), inplace=True)
+        return (self.biases.weight @ hidden).view(self.layers, self.heads * b, n, n).unbind()
 
 
 @final
@@ -64,6 +67,7 @@ class FrameTrunk(Trunk):
         width: channels of a site.
         heads: attention heads.
         layers: number of layers.
+        pair_width: hidden channels of a pair.
         transition: hidden channels of the transitions over channels.
         types: number of types that data can take; the mask is `types`.
         components: of the mixture that describes rotations.
@@ -75,13 +79,14 @@ class FrameTrunk(Trunk):
         width: int = 192,
         heads: int = 8,
         layers: int = 6,
+        pair_width: int = 32,
         transition: int = 3,
         types: int = 20,
         components: int = 1,
         conditions: Sequence[str] = (),
     ) -> None:
         made = [TrunkLayer(width, FrameAttention(width, heads), transition) for _ in range(layers)]
-        super().__init__(width, PairBias(layers, heads), made, types, components, conditions)
+        super().__init__(width, PairBias(pair_width, layers, heads), made, types, components, conditions)
 
     def _read_pairs(
         self, sites: Tensor, start: Frames, fed_back: Frames | None, context: Context, padding: Tensor

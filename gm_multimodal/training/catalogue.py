@@ -39,6 +39,7 @@ _TRUNK = {
     "width": (1, 2048),
     "heads": (1, 128),
     "layers": (1, 128),
+    "pair_width": (1, 512),
     "transition": (1, 16),
     "types": _COUNT,
     "components": (1, 256),
@@ -89,7 +90,7 @@ _ENTRIES = (
     Entry("parameterizations.tangent:TangentMixture", {"components": (1, 256)}),
     Entry("parameterizations.velocity:VelocityMean"),
     Entry("networks.frame_trunk:FrameTrunk", _TRUNK),
-    Entry("networks.residue_trunk:ResidueTrunk", {**_TRUNK, "pair_width": (1, 512)}),
+    Entry("networks.residue_trunk:ResidueTrunk", _TRUNK),
     Entry(
         "images.unet:UNet",
         {

@@ -197,7 +197,7 @@ def test_pair_features_that_are_not_fed_back_are_left_out():
     start = Frames(state["translations"], state["rotations"])
     without = trunk.pairs(start, None, everyone())
     with torch.no_grad():
-        trunk.pairs.biases.weight[:, -PAIR_GEOMETRY:] = 0
+        trunk.pairs.features.weight[:, -PAIR_GEOMETRY:] = 0
     for bias, other in zip(without, trunk.pairs(start, start, everyone()), strict=True):
         torch.testing.assert_close(bias, other, atol=1e-12, rtol=0)
         assert bias.std() > 0.1
