@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import final
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,7 +16,6 @@ from gm_multimodal.networks.frames import (
     offset_table,
     pair_features,
 )
-from gm_multimodal.networks.layers import product_dtype
 from gm_multimodal.networks.trunk import Trunk, TrunkLayer
 
 
@@ -47,14 +45,11 @@ class PairBias(nn.Module):
         """
         known = [frames] if previous is None else [frames, previous]
         b, n, _ = frames.translations.shape
-        dtype = product_dtype(frames.translations)
-        features = frames.translations.new_empty(PAIR_OFFSETS + PAIR_GEOMETRY * len(known), b, n, n, dtype=dtype)
+        features = frames.translations.new_empty(PAIR_OFFSETS + PAIR_GEOMETRY * len(known), b, n, n)
         along, *geometry = features.split([PAIR_OFFSETS] + [PAIR_GEOMETRY] * len(known))
-        offset_features(context, self.offset_table.to(dtype), along)
+        offset_features(context, self.offset_table, along)
         for some, out in zip(known, geometry, strict=True):
-            exact = out if dtype == some.translations.dtype else torch.empty_like(out, dtype=some.translations.dtype)
-            pair_features(some, exact)
-            out.copy_(exact)
+            pair_features(some, out)
         hidden = functional.relu(self.features.weight[:, : len(features)] @ features.flatten(1), inplace=True)
         return (self.biases.weight @ hidden).view(self.layers, self.heads * b, n, n).unbind()
 

@@ -26,12 +26,6 @@ def in_full_precision(function: Callable[P, T]) -> Callable[P, T]:
     return wrapped
 
 
-def product_dtype(x: Tensor) -> torch.dtype:
-    """Return the type in which matrix products with x run: that of autocast, or that of x."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-
-
 def scaled_init_(linear: nn.Linear, scale: float) -> nn.Linear:
     """Draw the weights with standard deviation scale / sqrt(fan in), zero the bias, and return the layer."""
     nn.init.normal_(linear.weight, std=scale / math.sqrt(linear.in_features))
