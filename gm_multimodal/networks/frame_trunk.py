@@ -74,7 +74,7 @@ class FrameTrunk(Trunk):
         width: int = 192,
         heads: int = 8,
         layers: int = 6,
-        pair_width: int = 32,
+        pair_width: int = 48,
         transition: int = 3,
         types: int = 20,
         components: int = 1,
