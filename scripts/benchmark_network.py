@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula, sdpa_flop_count
@@ -38,7 +39,7 @@ from gm_multimodal.spaces.rotations import Rotations
 from gm_multimodal.training.build import build, build_network, build_product
 
 Call = Callable[[], object]
-WIDE = ["network.width=600", "network.transition=4"]  # as many parameters as MultiFlow: 21.8 M
+WIDE = ["network.width=608", "network.transition=4"]  # as many parameters as MultiFlow: 21.8 M
 HEAD = "| length | batch | CPU ms per call | GFLOP | share of matmul rate | GFLOP/s | peak MB | peer CPU ms | ratio |"
 LENGTH, CHAINS = 100, 7  # of designs and training steps
 # The counter itself knows the attention kernels of CUDA alone.
@@ -152,7 +153,7 @@ if __name__ == "__main__":
     with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "configs"), version_base=None):
         for overrides in ([], WIDE):
             config = compose("train", overrides=["data=", *overrides])
-            trunk = build_network(config.network).eval()
+            trunk = build_network(OmegaConf.to_container(config.network)).eval()
             size = f"{sum(weight.numel() for weight in trunk.parameters()):,} parameters"
             print(f"\n{' '.join(['network=base', *overrides])}: {size}\n\n{HEAD}\n{'|---' * 9}|")
             report(trunk, config, compose("design"), options)

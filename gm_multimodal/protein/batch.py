@@ -19,9 +19,6 @@ from gm_multimodal.protein.soft_targets import SoftTargets, side_by_side
 PAIRS_PER_RESIDUE: Final = 160
 """A batch has at most so many times as many pairs as residues, so that one of long chains does not take much longer."""
 
-INTERFACE_DISTANCE: Final = 0.8
-"""nm between CA."""
-
 TRANSLATIONS, ROTATIONS, SEQUENCE = "translations", "rotations", "sequence"
 
 
@@ -44,16 +41,9 @@ class ProteinBatch:
 
     def to(self, device: torch.device, *_: Any, **__: Any) -> "ProteinBatch":
         """Return the batch on another device (called by the trainer with arguments of its own)."""
-        context = Context(*(getattr(self.context, k).to(device) for k in ("present", "index", "chain")))
         state = {name: x.to(device) for name, x in self.state.items()}
         soft = None if self.soft is None else self.soft.to(device)
-        return ProteinBatch(state, context, self.secondary.to(device), soft)
-
-    def at_interface(self) -> Tensor:
-        """Return which residues have their CA within `INTERFACE_DISTANCE` of one of another chain, bool [B, N]."""
-        ca, chain, present = self.state[TRANSLATIONS], self.context.chain, self.context.present
-        is_near = (ca[:, :, None] - ca[:, None]).square().sum(-1) < INTERFACE_DISTANCE**2
-        return (is_near & (chain[:, :, None] != chain[:, None]) & present[:, :, None] & present[:, None]).any(-1)
+        return ProteinBatch(state, self.context.to(device), self.secondary.to(device), soft)
 
     def counted(self) -> dict[str, int]:
         """Say how much a training sees in this batch."""

@@ -35,6 +35,15 @@ class Entry:
 
 
 _COUNT = (1, 4096)
+_TRUNK = {
+    "width": (1, 2048),
+    "heads": (1, 128),
+    "layers": (1, 128),
+    "pair_width": (1, 512),
+    "transition": (1, 16),
+    "types": _COUNT,
+    "components": (1, 256),
+}
 _ENTRIES = (
     Entry("spaces.categorical:Categorical", {"size": _COUNT}),
     Entry("spaces.categorical:MaskedCategorical", {"size": _COUNT}),
@@ -80,18 +89,8 @@ _ENTRIES = (
     Entry("parameterizations.posterior:CategoricalPosterior"),
     Entry("parameterizations.tangent:TangentMixture", {"components": (1, 256)}),
     Entry("parameterizations.velocity:VelocityMean"),
-    Entry(
-        "networks.residue_trunk:ResidueTrunk",
-        {
-            "width": (1, 2048),
-            "heads": (1, 128),
-            "layers": (1, 128),
-            "pair_width": (1, 512),
-            "transition": (1, 16),
-            "types": _COUNT,
-            "components": (1, 256),
-        },
-    ),
+    Entry("networks.frame_trunk:FrameTrunk", _TRUNK),
+    Entry("networks.residue_trunk:ResidueTrunk", _TRUNK),
     Entry(
         "images.unet:UNet",
         {
@@ -114,6 +113,7 @@ _FORMER = {
     "paths.gaussian.CondOTPath": "paths.gaussian:GaussianPath",
     "paths.mixture.MaskingPath": "paths.mixture:MixturePath",
     "parameterizations.tangent.TangentGaussian": "parameterizations.tangent:TangentMixture",
+    "training.module.Optimisation": "training.optimisation:Optimisation",
 }
 
 

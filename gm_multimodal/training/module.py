@@ -1,5 +1,6 @@
 """The training step: joint generator-matching loss, auxiliary losses, optimiser."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol, final
 
@@ -13,6 +14,7 @@ from gm_multimodal.noise import Noise, SharedNoise
 from gm_multimodal.objective import Matching, matching_loss
 from gm_multimodal.product import Factor, Known, Product, State
 from gm_multimodal.protein.batch import SEQUENCE, ProteinBatch, Share
+from gm_multimodal.protein.conditions import random_conditions
 from gm_multimodal.protein.tasks import STRUCTURE, on_curve
 from gm_multimodal.training.optimisation import Optimisation
 
@@ -189,6 +191,19 @@ def gradient_ratios(main: Tensor, others: Mapping[str, Tensor], outputs: Mapping
 @final
 class DesignModule(MatchingModule):
     """A network over residues, validated on chains."""
+
+    def training_step(self, batch: Any, number: int) -> Tensor:
+        """Return the loss of one batch, the network being told a random part of what it takes as conditions."""
+        assert isinstance(batch, ProteinBatch)
+        # A stream of its own: the draws of the losses are the same whatever the network takes.
+        noise = self.noise(self.global_step, -3 - self.share.place(number % self.share.accumulated))
+        taken = {
+            name: states
+            for name, states in random_conditions(batch, noise).items()
+            if name in getattr(self.network, "conditions", ())
+        }
+        context = dataclasses.replace(batch.context, conditions=taken)
+        return super().training_step(dataclasses.replace(batch, context=context), number)
 
     def validation_step(self, batch: ProteinBatch, number: int, dataloader_idx: int = 0) -> None:
         """Log losses on a fixed grid of times, with the same draws each time, of held-out chains and of others.

@@ -20,6 +20,7 @@ from gm_multimodal.training.callbacks import AveragedWeights, BestValidation, Re
 from gm_multimodal.training.curve import CurveWriter
 from gm_multimodal.training.data import BatchData
 from gm_multimodal.training.module import MatchingModule
+from gm_multimodal.training.precision import BFLOAT16, BFloat16
 
 CURVE = "curve.csv"
 LAST = "last.ckpt"
@@ -82,7 +83,7 @@ def fit(
         StateWriter(last, interval=min(200, validation_interval), validation_interval=validation_interval),
     ]
     run = lightning.Trainer(
-        **_in_batches(trainer, has_validation=data.has_validation),
+        **_as_lightning_reads(trainer, has_validation=data.has_validation),
         **_SETTLED,
         callbacks=callbacks,
         logger=CSVLogger(out, name=LOGS, version=_next_version(out / LOGS)),
@@ -165,9 +166,12 @@ def is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) in (None, 0)
 
 
-def _in_batches(trainer: Mapping[str, Any], has_validation: bool) -> dict[str, Any]:
+def _as_lightning_reads(trainer: Mapping[str, Any], has_validation: bool) -> dict[str, Any]:
     """Return the trainer's arguments as it reads them: it counts validations in batches, we in steps."""
     arguments = dict(trainer)
+    if arguments.get("precision") == BFLOAT16 and arguments.get("strategy", "auto") in ("auto", "ddp"):
+        del arguments["precision"]
+        arguments["plugins"] = [*(arguments.get("plugins") or []), BFloat16()]
     arguments["val_check_interval"] *= arguments.get("accumulate_grad_batches", 1)
     if not has_validation:
         arguments["limit_val_batches"] = 0

@@ -9,7 +9,7 @@ import torch
 
 from gm_multimodal.app.cli import main
 
-TINY = ("network=small", "network.width=16", "network.heads=2", "network.layers=1", "network.pair_width=8")
+TINY = ("network=small", "network.width=16", "network.heads=2", "network.layers=1")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gm_multimodal.protein.residues import decode
 from gm_multimodal.training.module import DesignModule
 
 SMALL = Path(__file__).parents[2] / "data" / "chains_small.parquet"
-TINY = ["network=small", "network.width=32", "network.heads=2", "network.layers=1", "network.pair_width=8"]
+TINY = ["network=small", "network.width=32", "network.heads=2", "network.layers=1"]
 SHORT = [
     "trainer.max_steps=2",
     "trainer.val_check_interval=1",

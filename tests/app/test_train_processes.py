@@ -11,7 +11,7 @@ import torch
 SMALL = Path(__file__).parents[2] / "data" / "chains_small.parquet"
 COMMAND = (
     *(sys.executable, "-m", "gm_multimodal", "train", f"data={SMALL}", "threads=1", "residues_per_batch=160"),
-    *("network=small", "network.width=32", "network.heads=2", "network.layers=1", "network.pair_width=8"),
+    *("network=small", "network.width=32", "network.heads=2", "network.layers=1"),
     *("trainer.max_steps=8", "trainer.val_check_interval=2", "trainer.accelerator=cpu", "optimisation.warmup_steps=2"),
 )
 

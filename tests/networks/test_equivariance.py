@@ -5,7 +5,7 @@ import torch
 from e3nn.util.test import assert_equivariant
 
 from gm_multimodal.networks.frames import PAIR_GEOMETRY, Frames, pair_features
-from tests.networks.trunks import context_of, random_previous, random_state, random_times, random_trunk
+from tests.networks.trunks import context_of, every_kind, random_previous, random_state, random_times, random_trunk
 
 pytestmark = pytest.mark.theory
 
@@ -26,9 +26,9 @@ def as_axes(rotations):
     return rotations.mT.flatten(-2)
 
 
-def as_function(dtype, *, feeds_back: bool):
+def as_function(kind, dtype, *, feeds_back: bool):
     """The trunk as a function of tensors that turn: frames in, endpoint and invariants out."""
-    trunk = random_trunk(dtype, components=3)
+    trunk = random_trunk(dtype, kind=kind, components=3)
     state = random_state(ROWS, SITES, dtype)
     previous = random_previous(ROWS, SITES, dtype)
     times = random_times(ROWS, SITES, dtype)
@@ -49,10 +49,11 @@ def as_function(dtype, *, feeds_back: bool):
     return function, arguments
 
 
+@every_kind
 @pytest.mark.parametrize("feeds_back", [False, True], ids=["first call", "self-conditioned"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-4)], ids=str)
-def test_the_trunk_is_equivariant_under_rotations_and_translations(dtype, tolerance, feeds_back):
-    function, arguments = as_function(dtype, feeds_back=feeds_back)
+def test_the_trunk_is_equivariant_under_rotations_and_translations(kind, dtype, tolerance, feeds_back):
+    function, arguments = as_function(kind, dtype, feeds_back=feeds_back)
     torch.manual_seed(0)  # the helper draws its motions from the global state: 10 nm and any rotation
     assert_equivariant(
         function,
@@ -65,9 +66,10 @@ def test_the_trunk_is_equivariant_under_rotations_and_translations(dtype, tolera
     )
 
 
-def test_the_helper_finds_a_trunk_that_is_not_equivariant():
+@every_kind
+def test_the_helper_finds_a_trunk_that_is_not_equivariant(kind):
     """The same test fails where an output depends on the height in the room by one part in a thousand."""
-    function, arguments = as_function(torch.float64, feeds_back=False)
+    function, arguments = as_function(kind, torch.float64, feeds_back=False)
 
     def spoilt(x, axes):
         endpoint, tangent, logits = function(x, axes)
@@ -79,9 +81,10 @@ def test_the_helper_finds_a_trunk_that_is_not_equivariant():
         )
 
 
-def test_the_weights_of_these_tests_do_something():
+@every_kind
+def test_the_weights_of_these_tests_do_something(kind):
     """Frames move by tenths, and every input matters: otherwise equivariance would be an empty claim."""
-    function, arguments = as_function(torch.float64, feeds_back=True)
+    function, arguments = as_function(kind, torch.float64, feeds_back=True)
     plain = function(*arguments)
     assert (plain[0] - arguments[0]).norm(dim=-1).mean() > 0.05
     assert plain[1][..., :3].norm(dim=-1).mean() > 0.05
@@ -90,9 +93,10 @@ def test_the_weights_of_these_tests_do_something():
         assert (function(*changed)[2] - plain[2]).abs().max() > 1e-2
 
 
-def test_mirror_images_are_told_apart():
+@every_kind
+def test_mirror_images_are_told_apart(kind):
     """Proteins are chiral: reflecting the world is no symmetry of the trunk."""
-    function, arguments = as_function(torch.float64, feeds_back=False)
+    function, arguments = as_function(kind, torch.float64, feeds_back=False)
     mirror = torch.tensor([1.0, 1.0, -1.0])
     x, rotations = arguments[0], arguments[1].unflatten(-1, (3, 3)).mT
     reflected = mirror[:, None] * rotations * mirror  # the frames of the mirrored chain, proper again

@@ -1,26 +1,42 @@
-"""A small trunk with weights far from their initial ones, and random states for it."""
+"""Small trunks with weights far from their initial ones, and random states for them."""
 
+import inspect
+
+import pytest
 import torch
 
 from gm_multimodal.network import Context
+from gm_multimodal.networks.frame_trunk import FrameTrunk
 from gm_multimodal.networks.residue_trunk import ResidueTrunk
+from gm_multimodal.networks.trunk import Trunk
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.spaces.rotations import Rotations
 
 TYPES = 20
 
 
-def random_trunk(
-    dtype: torch.dtype = torch.float64, seed: int = 0, layers: int = 2, components: int = 1
-) -> ResidueTrunk:
+KINDS = {"frames": FrameTrunk, "learned points": ResidueTrunk}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def small_trunk(kind: str, layers: int = 2, components: int = 1, **more) -> Trunk:
+    sizes = {"width": 16, "heads": 2, "layers": layers, "pair_width": 8, "transition": 2, "components": components}
+    made = KINDS[kind]
+    return made(**{name: size for name, size in sizes.items() if name in inspect.signature(made).parameters}, **more)
+
+
+def random_trunk(dtype: torch.dtype = torch.float64, seed: int = 0, kind: str = "frames", **sizes) -> Trunk:
     """Every layer moves the frames by about a tenth of a nm and of a radian; nothing is near zero by initialisation."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trunk = ResidueTrunk(width=16, heads=2, layers=layers, pair_width=8, transition=2, components=components)
+        trunk = small_trunk(kind, **sizes)
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in trunk.named_parameters():
             spread = p.shape[-1] ** -0.5 if p.ndim > 1 else 0.3
+            if p.ndim == 2 and name.startswith("conditions."):
+                p[1:].normal_(generator=rng)  # the vector of the unknown state stays zero
+                continue
             p.add_(spread * (0.3 if ".move." in name else 1.0) * torch.randn(p.shape, generator=rng))
     return trunk.to(dtype).eval().requires_grad_(False)
 

@@ -191,15 +191,3 @@ def test_patterns_of_a_row_stand_at_its_hidden_residues(chains):
     assert (soft.context[1, 0, :size].numpy() == context).all()
     np.testing.assert_array_equal(soft.law[1, 0, :size][context == MASK].numpy(), from_levels(levels))
     assert collate(chains, [0, 1]).soft is None
-
-
-def test_residues_at_an_interface_are_those_near_another_chain(chains):
-    row = next(row for row in chains.rows if len(row) > 50)
-    two = dataclasses.replace(row, chain=(np.arange(len(row)) >= 25).astype(np.int64))
-    batch = collate(Chains([two, row, chains.rows[-1]]), [0, 1, 2])
-    found = batch.at_interface()
-    distances = np.linalg.norm(row.coordinates[:, None, 1] - row.coordinates[None, :, 1], axis=-1)
-    near = distances < 8.0
-    assert found[0, : len(row)].tolist() == [*near[:25, 25:].any(1), *near[25:, :25].any(1)]
-    assert 2 < found[0].sum() < len(row)
-    assert not found[0, len(row) :].any() and not found[1:].any()

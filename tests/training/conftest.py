@@ -49,7 +49,7 @@ TRAINER = {
 @pytest.fixture(scope="session")
 def config() -> dict[str, Any]:
     """The nodes `network` and `product` of a checkpoint; a few thousand weights."""
-    network = read("network/small.yaml") | {"width": 16, "heads": 2, "layers": 1, "pair_width": 8}
+    network = read("network/small.yaml") | {"width": 16, "heads": 2, "layers": 1}
     product = {part: read(f"product/{part}/{name}.yaml") for part, name in PARTS.items()}
     # The product refers to the network, whose output it reads.
     resolved = OmegaConf.to_container(OmegaConf.create({"network": network, "product": product}), resolve=True)

@@ -32,7 +32,7 @@ def batch(chains):
 
 def test_a_small_network_learns_a_small_batch(make_module, batch, logged):
     """40 steps of AdamW on three chains, the same draws every time: the joint loss falls to less than half."""
-    module = make_module(width=32, layers=2, pair_width=16).train()
+    module = make_module(width=32, layers=2).train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
     losses = []
     for _ in range(40):
@@ -78,6 +78,28 @@ def test_self_conditioning_happens_in_its_share_of_the_steps(make_module, batch,
         assert calls in ([False], [False, True])
         counts.append(len(calls))
     assert 10 <= counts.count(2) <= 30
+
+
+def test_training_tells_a_part_of_the_conditions_and_validation_nothing(make_module, batch, logged, monkeypatch):
+    step, told = [0], []
+    monkeypatch.setattr(DesignModule, "global_step", property(lambda self: step[0]))
+    module = make_module(conditions=["secondary"])
+    forward = module.network.forward
+    module.network.forward = lambda *arguments: (told.append(arguments[2].conditions), forward(*arguments))[1]
+    for step[0] in range(20):
+        module.training_step(batch, 0)
+    assert all(set(conditions) == {"secondary"} for conditions in told)
+    share = float(torch.stack([(conditions["secondary"] > 0).float().mean() for conditions in told]).mean())
+    assert 0.1 < share < 0.6  # half of the rows nothing, an eighth everything, the rest half of it: .31 without padding
+    told.clear()
+    module.validation_step(batch, 0)
+    assert told == [{}] * len(told)
+
+
+def test_a_network_that_takes_no_conditions_is_told_none(make_module, batch, logged):
+    """Its loss is the one of a network that takes them and has not learned them."""
+    without, untrained = (make_module(conditions=names) for names in ([], ["secondary", "interface"]))
+    assert torch.equal(without.training_step(batch, 0), untrained.training_step(batch, 0))
 
 
 def test_validation_is_the_same_each_time_and_names_every_factor(make_module, batch, logged):
