@@ -18,9 +18,13 @@ from gm_multimodal.training.checkpoints import load_checkpoint
 VARIANTS = {
     "recipe": [],
     "no self-conditioning": ["self_conditioning=0"],
-    "no backbone losses": [f"auxiliary.{name}=0" for name in ("atoms", "bonded", "contacts", "clashes")],
+    "no backbone losses": ["auxiliary.on_from=1", "auxiliary.full_from=1"],
+    "backbone losses from the start": ["auxiliary=backbone"],
+    "AdamW": ["optimisation=adamw"],
     "one Gaussian for rotations": ["network.components=1"],
-    "generation alone": [f"curriculum.{name}=0" for name in ("folding", "inverse_folding", "independent", "given")],
+    "generation alone": [
+        f"curriculum.{name}=0" for name in ("folding", "inverse_folding", "hidden", "independent", "given")
+    ],
     "half the sequence weight": ["product.sequence.weight=0.5"],
 }
 COMMON = ["product.sequence.weight=1", "curriculum.inverse_folding=0.15"]

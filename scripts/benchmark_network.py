@@ -90,7 +90,8 @@ def two_training_steps(network: Any, config: Any) -> Call:
             known, times = curriculum.draw(data, product, noise)
             matching = matching_loss(network, product, known, times, data.context, noise, self_condition=feeds_back)
             optimizer.zero_grad()
-            (matching.total + auxiliary(matching, known)[0]).backward()
+            parts = auxiliary(matching, known)
+            (matching.total + sum(auxiliary.weights[name] * part for name, part in parts.items())).backward()
             nn.utils.clip_grad_norm_(network.parameters(), 2.0)
             optimizer.step()
 

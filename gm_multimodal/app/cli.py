@@ -9,6 +9,7 @@ from gm_multimodal import __version__
 from gm_multimodal.app.commands import COMMANDS
 from gm_multimodal.app.failures import report_failure
 from gm_multimodal.app.help import command_page, overview
+from gm_multimodal.app.terminal import show
 from gm_multimodal.errors import UserInputError
 
 _HELP = {"-h", "--help"}
@@ -36,21 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(given: list[str]) -> int:
     if not given or given[0] in _HELP:
-        print(overview(list(COMMANDS)))
+        show(*overview(list(COMMANDS)).split("\n"))
         return 0
     if "--version" in given:
-        print(f"gm-multimodal {__version__}")
+        show(f"gm-multimodal {__version__}")
         return 0
     command, *arguments = given
     if command in _FAMILIES and (not arguments or _HELP & set(arguments)):
-        print(overview([name for name in COMMANDS if name.startswith(f"{command} ")]))
+        show(*overview([name for name in COMMANDS if name.startswith(f"{command} ")]).split("\n"))
         return 0
     if command not in COMMANDS:
         near = difflib.get_close_matches(command, COMMANDS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserInputError(f"unknown command {command}: {hint}The commands are {', '.join(COMMANDS)}.")
     if _HELP & set(arguments):
-        print(command_page(command))
+        show(*command_page(command).split("\n"))
         return 0
     from gm_multimodal.app.process_settings import prepare_process
 

@@ -19,8 +19,10 @@ from gm_multimodal.app.design_table import best_of, mapping_rows, summary, table
 from gm_multimodal.app.design_task import input_digest, plan, read_task
 from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.foreign_code import recorded
-from gm_multimodal.app.run_folder import Row, RunFolder, design_id, writing
+from gm_multimodal.app.out_folder import only_run_in, writing
+from gm_multimodal.app.run_folder import Row, RunFolder, design_id
 from gm_multimodal.app.schemas.design import DesignConfig
+from gm_multimodal.app.terminal import remark, show
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.product import Product
 from gm_multimodal.protein.constraints import constrain, residue_bias
@@ -61,10 +63,10 @@ def design(config: DesignConfig) -> DesignReport | None:
         KeyboardInterrupt: As `run`.
     """
     if config.validate:
-        print(plan(config, read_task(config)))
+        show(*plan(config, read_task(config)))
         return None
     report = run(config)
-    print(summary(report.folder, report.rows, report.computed, report.on_disk, report.best))
+    show(*summary(report.folder, report.rows, report.computed, report.on_disk, report.best))
     return report
 
 
@@ -88,9 +90,24 @@ def run(config: DesignConfig) -> DesignReport:
     total = config.number * task.inputs
     _warn_of_length(config, checkpoint, [len(task.blueprint(index)) for index in range(total)])
     folder = RunFolder(Path(config.out), f".{config.format}", config.trajectories)
-    folder.open(_configuration(config, device, threads), _made_with(checkpoint, task))
+    with only_run_in(folder.path):
+        folder.open(_configuration(config, device, threads), _made_with(checkpoint, task))
+        return _complete(folder, total, config, task, checkpoint, product, device)
+
+
+def _complete(
+    folder: RunFolder,
+    total: int,
+    config: DesignConfig,
+    task: Task,
+    checkpoint: Checkpoint,
+    product: Product,
+    device: torch.device,
+) -> DesignReport:
+    """Make the designs that are missing in a folder that is open, and its tables."""
     rows = folder.done()
     missing = set(range(total)) - set(rows)
+    folder.refuse_foreign(sorted(missing))
     network = checkpoint.network.to(device).eval()
     try:
         # Closing ends the progress bar before anything else is printed.
@@ -132,7 +149,7 @@ def _write_tables(folder: RunFolder, rows: Mapping[int, Row], task: Task) -> Non
 def _configuration(config: DesignConfig, device: torch.device, threads: int) -> dict[str, Any]:
     """Return what decides the bytes of the files; the place of the folder does not."""
     resolved = recorded(dataclasses.replace(config, num_designs=config.number, device=device.type, threads=threads))
-    for key in ("out", "validate", "keep_best"):
+    for key in ("out", "validate", "keep_best", "max_megabytes"):
         del resolved[key]
     return resolved
 
@@ -147,10 +164,10 @@ def _warn_of_length(config: DesignConfig, checkpoint: Checkpoint, lengths: Seque
     outside = sorted({length for length in lengths if not shortest <= length <= longest})
     if outside:
         which = f"{outside[0]} lies" if len(outside) == 1 else f"{outside[0]} to {outside[-1]} lie"
-        print(
-            f"gm-multimodal design: warning: length {which} outside {shortest}-{longest}, the lengths "
+        remark(
+            "gm-multimodal design: warning",
+            f"length {which} outside {shortest}-{longest}, the lengths "
             f"that checkpoint {config.checkpoint} was trained on; look at the designs with care.",
-            file=sys.stderr,
         )
 
 

@@ -92,20 +92,18 @@ def best_of(rows: Sequence[Row], count: int) -> list[Row]:
     return [row for found in of_input.values() for row in found[:count]]
 
 
-def summary(folder: Path, rows: Sequence[Row], computed: int, on_disk: int, best: Path | None) -> str:
+def summary(folder: Path, rows: Sequence[Row], computed: int, on_disk: int, best: Path | None) -> list[str]:
     """Return the closing lines of a run: where the designs are, their means, and what to do next."""
     further = f"; {on_disk - len(rows)} more were there and stay" if on_disk > len(rows) else ""
     plural = "s" if len(rows) > 1 else ""
     means = [f"{name} {_mean(rows, column):.2f}" for column, name in _SHOWN.items() if any(row[column] for row in rows)]
-    return "\n".join(
-        [
-            f"{len(rows)} design{plural} in {folder} ({computed} computed now{further})",
-            f"mean: {', '.join(means)}",
-            *([f"the best are in {best}, in the order of {best / 'designs.csv'}"] if best is not None else []),
-            f"next: open {folder / rows[0]['file']} in a structure viewer, compare them in {folder / 'designs.csv'}, "
-            f"or ask for more with num_designs={2 * len(rows)}",
-        ]
-    )
+    return [
+        f"{len(rows)} design{plural} in {folder} ({computed} computed now{further})",
+        f"mean: {', '.join(means)}",
+        *([f"the best are in {best}, in the order of {best / 'designs.csv'}"] if best is not None else []),
+        f"next: open {folder / rows[0]['file']} in a structure viewer, compare them in {folder / 'designs.csv'}, "
+        f"or ask for more with num_designs={2 * len(rows)}",
+    ]
 
 
 def _mean(rows: Sequence[Row], column: str) -> float:

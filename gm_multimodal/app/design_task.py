@@ -3,12 +3,13 @@
 import glob
 import hashlib
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
 from gm_multimodal.app.run_folder import design_id
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.design import DesignConfig
+from gm_multimodal.app.terminal import remark
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.constraints import residue_bias
 from gm_multimodal.protein.contigs import parse_contig
@@ -31,7 +32,7 @@ def read_task(config: DesignConfig) -> Task:
         case "codesign":
             return Codesign(config.chain_length)
         case "fold":
-            records = read_fasta(str(config.fasta))
+            records = read_fasta(str(config.fasta), max_bytes=_limit(config))
             for remark in (remark for record in records for remark in record.remarks):
                 note(remark)
             return Fold(tuple(records), (Path(str(config.fasta)),))
@@ -45,12 +46,12 @@ def input_digest(task: Task) -> str:
     """Return 16 hexadecimal digits of the names and contents of all input files; "" without any."""
     digest = hashlib.sha256()
     for path in task.files:
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(os.fsencode(path.name) + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16] if task.files else ""
 
 
-def plan(config: DesignConfig, task: Task) -> str:
-    """Return what would be designed, in lines: inputs, chains, what is given, constraints, lengths."""
+def plan(config: DesignConfig, task: Task) -> list[str]:
+    """Return what would be designed, line by line: inputs, chains, what is given, constraints, lengths."""
     total = config.number * task.inputs
     lengths = [len(task.blueprint(index)) for index in range(total)]
     shown = f"{min(lengths)}" if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
@@ -72,19 +73,23 @@ def plan(config: DesignConfig, task: Task) -> str:
         lines += [f"  {line}" for line in describe(blueprint)]
     if total > _SHOWN:
         lines.append(f"and {total - _SHOWN} more")
-    return "\n".join([*lines, f"nothing was computed; the same command without validate=true writes {config.out}"])
+    return [*lines, f"nothing was computed; the same command without validate=true writes {config.out}"]
 
 
 def note(text: str) -> None:
     """Say something on standard error that the user should know and that stops nothing."""
-    print(f"gm-multimodal design: note: {text}", file=sys.stderr)
+    remark("gm-multimodal design: note", text)
+
+
+def _limit(config: DesignConfig) -> int:
+    return config.max_megabytes * MEGABYTE
 
 
 def _motif(config: DesignConfig) -> Motif:
     path = Path(str(config.structure)).expanduser()
     if path.is_dir():
         raise UserInputError(f"structure={path} is a folder: a contig names residues of one file.")
-    structure = open_structure(path)
+    structure = open_structure(path, max_bytes=_limit(config))
     _note_left_out(structure)
     contig = parse_contig(str(config.contig), structure, config.total_length)
     free = frozenset(contig.taken() if config.redesign_motif_sequence else ())
@@ -92,7 +97,7 @@ def _motif(config: DesignConfig) -> Motif:
 
 
 def _redesign(config: DesignConfig) -> Redesign:
-    structures = _structures(str(config.structure))
+    structures = _structures(str(config.structure), _limit(config))
     fixed = tuple(tuple(structure.select_all(config.fix or "")) for structure in structures)
     for structure, residues in zip(structures, fixed, strict=True):
         if len(residues) == len(structure):
@@ -100,11 +105,11 @@ def _redesign(config: DesignConfig) -> Redesign:
     return Redesign(tuple(structures), fixed, keep_structure=config.task == "inverse_fold")
 
 
-def _structures(text: str) -> list[InputStructure]:
+def _structures(text: str, max_bytes: int) -> list[InputStructure]:
     """Read a file; or those files of a folder or glob that can be read, saying which cannot and why."""
     path = Path(text).expanduser()
     if path.is_file() or not (path.is_dir() or glob.has_magic(text)):
-        structure = open_structure(path)
+        structure = open_structure(path, max_bytes=max_bytes)
         _note_left_out(structure)
         return [structure]
     pattern = os.path.join(glob.escape(str(path)), "*") if path.is_dir() else str(path)
@@ -112,7 +117,7 @@ def _structures(text: str) -> list[InputStructure]:
     structures = []
     for file in files:
         try:
-            structures.append(open_structure(file))
+            structures.append(open_structure(file, max_bytes=max_bytes))
         except UserInputError as error:
             note(f"{file.name} is left out: {error}")
         else:

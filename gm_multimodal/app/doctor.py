@@ -11,6 +11,7 @@ import torch
 from gm_multimodal import __version__
 from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.schemas.doctor import DoctorConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.training.checkpoints import load_checkpoint, resolve
 
@@ -41,7 +42,7 @@ def doctor(config: DoctorConfig) -> None:
             problems.append(problem)
     if problems:
         raise UserInputError(" ".join(str(problem) for problem in problems))
-    print("All is well: `gm-multimodal design` will run.")
+    show("All is well: `gm-multimodal design` will run.")
 
 
 def _look_at_device(config: DoctorConfig) -> None:
@@ -77,4 +78,4 @@ def _devices() -> list[str]:
 
 
 def _line(name: str, value: str) -> None:
-    print(f"{name:<16}{value}")
+    show(f"{name:<16}{value}")

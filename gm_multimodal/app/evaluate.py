@@ -2,12 +2,11 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from gm_multimodal import __version__
 from gm_multimodal.app.differences import refuse_differences
@@ -19,18 +18,23 @@ from gm_multimodal.app.evaluation.kept import Kept
 from gm_multimodal.app.evaluation.progress import progress_bar
 from gm_multimodal.app.evaluation.tables import Table, write_json, write_rejected
 from gm_multimodal.app.foreign_code import recorded
+from gm_multimodal.app.out_folder import only_run_in, refuse_foreign, writing
+from gm_multimodal.app.plain_yaml import as_yaml
+from gm_multimodal.app.records import read_record
 from gm_multimodal.app.report.page import write_report
 from gm_multimodal.app.report.results import Results
-from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.evaluate import EvaluateConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.files import write_atomically
+from gm_multimodal.files import leftovers, write_atomically
 from gm_multimodal.protein.metrics import per_structure
 from gm_multimodal.protein.metrics.definition import Judge
 
 RECORD = "evaluation.yaml"
 _HEADER = "# An evaluation by `gm-multimodal evaluate`: the same command in the same place continues it.\n"
-_OUTPUTS = ("metrics.csv", "summary.json", "report.html", "rejected.csv")
+_KEPT = "kept.jsonl"
+_OUTPUTS = ("metrics.csv", "summary.json", "report.html", "rejected.csv", _KEPT)
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,10 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
             is absent.
         KeyboardInterrupt: After Ctrl-C, saying how to continue.
     """
+    limit = config.max_megabytes * MEGABYTE
     files = structure_files("designs", config.designs)
     compare_with = (
-        None if config.reference is None else reference.read_reference(config.reference, config.reference_split)
+        None if config.reference is None else reference.read_reference(config.reference, config.reference_split, limit)
     )
     asked = judges_of(
         protein_mpnn=config.protein_mpnn,
@@ -80,9 +85,9 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
         allow_code=config.allow_code,
     )
     out = Path(config.out)
-    with writing(out):
+    with only_run_in(out), writing(out):
         _open(out, config)
-        structures, rejected = read_structures(files)
+        structures, rejected = read_structures(files, limit)
         write_rejected(out / "rejected.csv", rejected)
         if not structures:
             raise UserInputError(
@@ -90,7 +95,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
                 f"The first: {rejected[0].reason}"
             )
         try:
-            results = _results(config, Table(structures), compare_with, [*asked, *judges], Kept(out / "kept.jsonl"))
+            results = _results(config, Table(structures), compare_with, [*asked, *judges], Kept(out / _KEPT))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped; {out} keeps what is done, and the same command continues.") from None
         results.table.write(out / "metrics.csv")
@@ -106,21 +111,22 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
         write_json(out / "summary.json", summary)
         write_report(out / "report.html", results, rejected)
     report = EvaluationReport(out, results.table, summary, rejected)
-    print(_closing(report))
+    show(*_closing(report))
     return report
 
 
 def _open(out: Path, config: EvaluateConfig) -> None:
-    """Create the folder or take up the evaluation that is there; it may lie in the run folder of the designs."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Take up the evaluation that is there, or begin one; the folder may be the run folder of the designs."""
     record = out / RECORD
-    if record.exists():
-        old = yaml.safe_load(record.read_text(encoding="utf-8"))
-        refuse_differences(out, {"designs": (old or {}).get("designs")}, {"designs": config.designs})
-    elif foreign := [name for name in _OUTPUTS if (out / name).exists()]:
-        raise UserInputError(f"{out} holds {foreign[0]} but no evaluation of ours: give another out=FOLDER.")
+    if record.is_file():
+        old = read_record(record, "made_with", "evaluation")
+        refuse_differences(out, {"designs": old.get("designs")}, {"designs": config.designs})
+    else:
+        refuse_foreign(out, _OUTPUTS)
+    for file in leftovers(out, "|".join(map(re.escape, (RECORD, *_OUTPUTS)))):
+        file.unlink()
     content = {**recorded(config), "made_with": {"gm_multimodal": __version__}}
-    write_atomically(record, _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_atomically(record, _HEADER + as_yaml(content))
 
 
 def _results(
@@ -176,18 +182,16 @@ def _against(results: Results, compare_with: reference.Reference, kept: Kept) ->
     )
 
 
-def _closing(report: EvaluationReport) -> str:
+def _closing(report: EvaluationReport) -> list[str]:
     count, set_aside = len(report.table.structures), len(report.rejected)
     alike = report.summary["across"]["clusters"]["value"]
     rejected = f", {_counted(set_aside, 'file')} set aside (rejected.csv says why)" if set_aside else ""
     clusters = f", {_counted(alike, 'cluster')} at TM 0.5" if count > 1 else ""
-    return "\n".join(
-        [
-            f"{_counted(count, 'structure')} measured{rejected}{clusters}: {report.folder}",
-            f"next: open {report.folder / 'report.html'} in a browser; summary.json says what each column of "
-            "metrics.csv means",
-        ]
-    )
+    return [
+        f"{_counted(count, 'structure')} measured{rejected}{clusters}: {report.folder}",
+        f"next: open {report.folder / 'report.html'} in a browser; summary.json says what each column of "
+        "metrics.csv means",
+    ]
 
 
 def _counted(count: int, noun: str) -> str:

@@ -1,20 +1,20 @@
 """`gm-multimodal finetune`: from a checkpoint and your chains to a checkpoint of your own."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from gm_multimodal import __version__
 from gm_multimodal.app.schemas.finetune import FinetuneConfig
+from gm_multimodal.app.terminal import remark, show
 from gm_multimodal.app.training import (
     build_module,
     describe,
-    keep_record,
     provenance_of,
     read_split,
     say,
     say_what_next,
     set_training_threads,
+    training_folder,
 )
 from gm_multimodal.errors import EmptyDataset
 from gm_multimodal.protein.chains import Chains
@@ -54,9 +54,9 @@ def finetune(config: FinetuneConfig) -> Path:
         replay_share=config.replay_share,
     )
     recipe = Recipe(parent.config, _provenance(config, parent, chains, replay))
-    out = keep_record(config, "patience", "checkpoint", "replay", checkpoint_digest=parent.digest)
-    _say_what_comes(config, chains, validation, replay)
-    released = fit(module, data, recipe, out, config.trainer, config.ema_decay, config.patience)
+    with training_folder(config, "patience", "checkpoint", "replay", checkpoint_digest=parent.digest) as out:
+        _say_what_comes(config, chains, validation, replay)
+        released = fit(module, data, recipe, out, config.trainer, config.ema_decay, config.patience)
     if is_first_process():
         _say_what_came(read_released(released).metadata["provenance"], module.global_step, config)
     say_what_next(released)
@@ -88,7 +88,7 @@ def _warn(config: FinetuneConfig, parent: Checkpoint, chains: Chains) -> None:
 
 def _say_warning(text: str) -> None:
     if is_first_process():
-        print(f"gm-multimodal finetune: warning: {text}", file=sys.stderr)
+        remark("gm-multimodal finetune: warning", text)
 
 
 def _say_what_comes(config: FinetuneConfig, chains: Chains, validation: Chains | None, replay: Chains | None) -> None:
@@ -120,12 +120,12 @@ def _say_what_came(provenance: dict[str, Any], last_step: int, config: FinetuneC
     if not provenance["losses"]:
         return
     before, after = provenance["losses_before"], provenance["losses"]
-    print(f"\n{'held-out loss':<24}{'before':>9}{'after':>9}")
+    show("", f"{'held-out loss':<24}{'before':>9}{'after':>9}")
     for name, value in after.items():
-        print(f"{name.removeprefix('validation/'):<24}{before[name]:9.3f}{value:9.3f}")
+        show(f"{name.removeprefix('validation/'):<24}{before[name]:9.3f}{value:9.3f}")
     stopped = f", the best of all validations up to step {last_step}"
     if last_step < config.trainer["max_steps"]:
         stopped += f" of {config.trainer['max_steps']}"
-    print(f"Weights of step {provenance['steps']}{stopped}.")
+    show(f"Weights of step {provenance['steps']}{stopped}.")
     if after[HELD_OUT_LOSS] >= before[HELD_OUT_LOSS]:
-        print("The held-out loss did not fall: the checkpoint knew such chains as well as these can teach it.")
+        show("The held-out loss did not fall: the checkpoint knew such chains as well as these can teach it.")

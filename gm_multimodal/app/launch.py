@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -97,7 +98,8 @@ def _job_config(config: Any) -> Any:
 @contextmanager
 def _quiet_hydra(overrides: Sequence[str]) -> Iterator[list[str]]:
     """Yield the settings by which Hydra writes no file, keeps no folder and logs nothing; the user's own go first."""
-    sweep = Path(tempfile.gettempdir()) / f"gm-multimodal-sweep-{os.getpid()}"
+    # Hydra makes it, in a multirun alone; its name cannot be foreseen, so that what goes is ours.
+    sweep = Path(tempfile.gettempdir()) / f"gm-multimodal-sweep-{secrets.token_hex(8)}"
     settings = {
         "hydra.run.dir": ".",
         "hydra.sweep.dir": quote(str(sweep)),

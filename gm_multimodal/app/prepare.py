@@ -14,12 +14,15 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from gm_multimodal import __version__
+from gm_multimodal.app.out_folder import only_run_in, writing
 from gm_multimodal.app.prepare_folder import PrepareFolder, fingerprint
 from gm_multimodal.app.prepare_report import write_report
-from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.prepare import PrepareConfig
+from gm_multimodal.app.terminal import show
 from gm_multimodal.app.workers import Lost, run_each
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.files import own_folder
 from gm_multimodal.protein.preparation.clusters import cluster, method_version, resolve_method
 from gm_multimodal.protein.preparation.download import fetch, is_absent, local_source, missing
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, examine
@@ -57,18 +60,19 @@ def prepare(config: PrepareConfig) -> PrepareReport:
     method = resolve_method(config.clustering)
     workers = _processors() if config.workers == "auto" else int(config.workers)
     folder = PrepareFolder(Path(config.out))
-    folder.open(_record(config, method), _made_with(method))
-    try:
-        sources, absent = _sources(found, folder, download=config.download)
-        shards = plan(sources, _criteria(config), folder.shards)
-        with writing(folder.path):
-            folder.clean({shard.path.stem for shard in shards})
-            read = _read_files(shards, config, workers)
-            chains = _finish(config, folder, shards, absent, method, workers)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"stopped; what was read is in {folder.path}, and the same command continues."
-        ) from None
+    with only_run_in(folder.path):
+        folder.open(_record(config, method), _made_with(method))
+        try:
+            sources, absent = _sources(found, folder, download=config.download)
+            shards = plan(sources, _criteria(config), folder.shards)
+            with writing(folder.path):
+                folder.clean({shard.path.stem for shard in shards})
+                read = _read_files(shards, config, workers)
+                chains = _finish(config, folder, shards, absent, method, workers)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped; what was read is in {folder.path}, and the same command continues."
+            ) from None
     return PrepareReport(folder.path, chains, read)
 
 
@@ -85,7 +89,7 @@ def _criteria(config: PrepareConfig) -> Criteria:
         max_gyration_ratio=config.max_gyration_ratio,
         min_plddt=config.min_plddt,
         max_broken=config.max_broken,
-        max_bytes=config.max_megabytes * 1_000_000,
+        max_bytes=config.max_megabytes * MEGABYTE,
     )
 
 
@@ -117,8 +121,10 @@ def _sources(
             f"{len(to_fetch)} of {len(entries)} ids are not in {folder.downloads} ({to_fetch[0].id}, ...): give "
             "download=true to fetch them from the PDB and the AlphaFold database, which needs a connection."
         )
+    if to_fetch:
+        with writing(folder.path):
+            own_folder(folder.downloads)
     for entry in _bar(to_fetch, "download"):
-        folder.downloads.mkdir(exist_ok=True)
         fetch(entry, folder.downloads)
     absent = []
     for entry in entries:
@@ -184,7 +190,7 @@ def _finish(
                 "Other filters are another dataset: give another out=FOLDER."
             )
         merge(shards, folder.dataset, selection.kept, state, with_positions=config.gaps == "mark")
-    print(write_report(folder, files=sum(len(shard.sources) for shard in shards) + len(absent), method=method))
+    show(*write_report(folder, files=sum(len(shard.sources) for shard in shards) + len(absent), method=method))
     return chains
 
 

@@ -14,7 +14,7 @@ from gm_multimodal.protein.preparation.summary import Summary, summarise
 _SHOWN_REASONS = 5
 
 
-def write_report(folder: PrepareFolder, *, files: int, method: str) -> str:
+def write_report(folder: PrepareFolder, *, files: int, method: str) -> list[str]:
     """Write report.md and its pictures, and return the closing lines of the command.
 
     Args:
@@ -78,7 +78,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     return [lines[0], "|" + "---|" * len(head), *lines[1:]]
 
 
-def _closing(folder: PrepareFolder, summary: Summary, files: int) -> str:
+def _closing(folder: PrepareFolder, summary: Summary, files: int) -> list[str]:
     splits = ", ".join(f"{count} {name} ({summary.clusters[name]} clusters)" for name, count in summary.chains.items())
     reasons = ", ".join(f"{count} {reason}" for reason, count in list(summary.reasons.items())[:_SHOWN_REASONS])
     lines = [
@@ -87,7 +87,7 @@ def _closing(folder: PrepareFolder, summary: Summary, files: int) -> str:
     ]
     if summary.chains[TRAIN]:
         lines.append(f"next: look at {folder.report}, then gm-multimodal finetune data={folder.path}")
-    return "\n".join(lines)
+    return lines
 
 
 def _write_pictures(folder: PrepareFolder, summary: Summary) -> None:

@@ -1,14 +1,15 @@
 """The config.yaml that a folder of ours holds: what was asked for, and what it was made with."""
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gm_multimodal.app.differences import refuse_differences
+from gm_multimodal.app.out_folder import refuse_foreign
+from gm_multimodal.app.plain_yaml import as_yaml, read_yaml
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.files import write_atomically
+from gm_multimodal.files import leftovers, write_atomically
 
 RECORD = "config.yaml"
 
@@ -25,25 +26,43 @@ def read_record(file: Path, key: str, kind: str) -> Mapping[str, Any]:
         UserInputError: It is malformed, or not one of ours.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserInputError(f"{file} cannot be read: give another out=FOLDER.") from error
+        content = read_yaml(file)
+    except UserInputError as error:
+        raise UserInputError(f"{error}: give another out=FOLDER.") from error
     if not isinstance(content, dict) or key not in content:
         raise UserInputError(f"{file} is not the record of a {kind} of ours: give another out=FOLDER.")
     return content
 
 
 def check_record(
-    out: Path, record: Mapping[str, Any], *, key: str, kind: str, may_differ: Collection[str] = ()
+    out: Path,
+    record: Mapping[str, Any],
+    *,
+    key: str,
+    kind: str,
+    may_differ: Collection[str] = (),
+    outputs: Collection[str] = (),
 ) -> None:
     """Refuse a folder that holds other settings, and leave it as it is; arguments and errors of `keep_record`."""
     file = out / RECORD
     if file.is_file():
         refuse_differences(out, read_record(file, key, kind), record, may_differ=may_differ)
+    else:
+        refuse_foreign(out, outputs)
 
 
-def keep_record(out: Path, record: Mapping[str, Any], *, key: str, kind: str, may_differ: Collection[str] = ()) -> None:
-    """Write the record of a folder, which is made if need be, and refuse a folder that holds other settings.
+def keep_record(
+    out: Path,
+    record: Mapping[str, Any],
+    *,
+    key: str,
+    kind: str,
+    may_differ: Collection[str] = (),
+    outputs: Collection[str] = (),
+) -> None:
+    """Write the record of a folder that this run holds, and refuse a folder that holds other settings.
+
+    What a killed run left of it and of the outputs goes.
 
     Args:
         out: the folder.
@@ -51,10 +70,13 @@ def keep_record(out: Path, record: Mapping[str, Any], *, key: str, kind: str, ma
         key: an entry of it that every record of its kind has.
         kind: of what it is the record, for the message.
         may_differ: first parts of dotted keys that may differ from those of the record that is there.
+        outputs: names of what the run writes beside the record.
 
     Raises:
-        UserInputError: The record that is there is malformed, is none of ours, or says something else.
+        UserInputError: The record that is there is malformed, is none of ours, or says something else; or there is
+            none, but a file in the place of an output.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    check_record(out, record, key=key, kind=kind, may_differ=may_differ)
-    write_atomically(out / RECORD, yaml.safe_dump(dict(record), sort_keys=False, allow_unicode=True))
+    check_record(out, record, key=key, kind=kind, may_differ=may_differ, outputs=outputs)
+    for file in leftovers(out, "|".join(map(re.escape, (RECORD, *outputs)))):
+        file.unlink()
+    write_atomically(out / RECORD, as_yaml(record))

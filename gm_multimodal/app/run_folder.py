@@ -11,21 +11,19 @@
 A design is done when its row stands in designs.csv and its files exist.
 """
 
-import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from gm_multimodal.app.csv_table import write_table
+from gm_multimodal.app.csv_table import read_table, write_table
 from gm_multimodal.app.differences import refuse_differences
+from gm_multimodal.app.out_folder import foreign, is_of_a_lock, refuse_foreign, writing
+from gm_multimodal.app.plain_yaml import as_yaml
 from gm_multimodal.app.records import read_record
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.files import TEMPORARY_SUFFIX, write_atomically
+from gm_multimodal.files import in_the_way, leftovers, own_folder, write_atomically
 from gm_multimodal.protein.output import fasta_record
 
 COLUMNS = (
@@ -69,10 +67,9 @@ _HEADER = "# A run of `gm-multimodal design`: the same command in the same place
 _OURS = "made_with"
 # More designs continue a run; a checkpoint and input files are told by their digests.
 _MAY_DIFFER = ("num_designs", "checkpoint", "fasta", "structure")
-_DESIGN_FILE = re.compile(r"design_\d+\.(pdb|cif)")
-_LEFTOVER = re.compile(
-    rf"(config\.yaml|(designs|mapping)\.csv|designs\.fasta|design_\d+\.(pdb|cif))\.\d+{re.escape(TEMPORARY_SUFFIX)}"
-)
+_DESIGN_FILE = r"design_\d+\.(pdb|cif)"
+_FILE = rf"config\.yaml|(designs|mapping)\.csv|designs\.fasta|{_DESIGN_FILE}"
+_HEAD = 2000  # bytes of a structure file that say who wrote it
 
 
 @dataclass(frozen=True)
@@ -111,8 +108,8 @@ class RunFolder:
             for leftover in _leftovers(self.path):
                 leftover.unlink()
             if self.trajectories:
-                (self.path / _TRAJECTORIES).mkdir(exist_ok=True)
-            record = yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
+                own_folder(self.path / _TRAJECTORIES)
+            record = as_yaml(wanted)
             write_atomically(self.path / _CONFIG, _HEADER + record)
 
     def structure(self, index: int) -> Path:
@@ -129,16 +126,19 @@ class RunFolder:
         Raises:
             UserInputError: designs.csv has other columns than ours.
         """
-        table = self.path / _TABLE
-        if not table.exists():
-            return {}
-        with table.open(encoding="utf-8", newline="") as lines:
-            reader = csv.DictReader(lines)
-            rows = list(reader)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise UserInputError(f"{table} has other columns than a run's table: move it away, or give another out=.")
-        numbered = {int(row["id"].removeprefix("design_")): row for row in rows}
-        return {index: row for index, row in sorted(numbered.items()) if self._has_files(index)}
+        rows = {self._index(row): row for row in _rows(self.path / _TABLE)}
+        return {index: row for index, row in sorted(rows.items()) if self._has_files(index)}
+
+    def refuse_foreign(self, indices: Iterable[int]) -> None:
+        """Refuse to make designs where a file stands that no run of ours wrote; a killed run may have left its own.
+
+        Raises:
+            UserInputError: Naming the file.
+        """
+        for index in indices:
+            for file in (self.structure(index), *([self.trajectory(index)] if self.trajectories else [])):
+                if in_the_way(file.parent, [file.name]) and not _is_of_design(file, index):
+                    raise foreign(file)
 
     def write_tables(self, rows: Mapping[int, Row]) -> None:
         """Write designs.csv and designs.fasta, in the order of the designs; the second follows from the first."""
@@ -147,22 +147,49 @@ class RunFolder:
         write_atomically(self.path / _FASTA, "".join(_fasta(row) for row in ordered))
 
     def write_best(self, rows: Sequence[Row]) -> Path:
-        """Copy these designs and their rows, in this order, into a folder of their own that holds nothing else."""
-        folder = self.path / _BEST
-        folder.mkdir(exist_ok=True)
+        """Copy these designs and their rows, in this order, into a folder of their own.
+
+        Copies that were made before and are no longer among them go; anything else stays as it is.
+
+        Raises:
+            UserInputError: A file that is not a copy of ours stands in the place of one.
+        """
+        folder = own_folder(self.path / _BEST)
+        if not _rows(folder / _TABLE):
+            refuse_foreign(folder, [_TABLE, _FASTA])
         for row in rows:
-            write_atomically(folder / row["file"], (self.path / row["file"]).read_bytes())
+            if not self._is_copy(folder / row["file"]):
+                refuse_foreign(folder, [row["file"]])
+                write_atomically(folder / row["file"], (self.path / row["file"]).read_bytes())
         write_table(folder / _TABLE, COLUMNS, rows)
         write_atomically(folder / _FASTA, "".join(map(_fasta, rows)))
-        kept = {_TABLE, _FASTA} | {row["file"] for row in rows}
-        for file in folder.iterdir():
-            if file.name not in kept and (_DESIGN_FILE.fullmatch(file.name) or _LEFTOVER.fullmatch(file.name)):
-                file.unlink()
+        kept = {row["file"] for row in rows}
+        others = (file for file in folder.iterdir() if file.name not in kept)
+        earlier = [file for file in others if re.fullmatch(_DESIGN_FILE, file.name) and self._is_copy(file)]
+        for file in (*earlier, *leftovers(folder, _FILE)):
+            file.unlink()
         return folder
 
     def write_mapping(self, rows: Sequence[Row]) -> None:
         """Write mapping.csv."""
         write_table(self.path / _MAPPING, MAPPING_COLUMNS, rows)
+
+    def _index(self, row: Row) -> int:
+        """Return which design a row of designs.csv is of, and refuse a row that names another file than its own."""
+        digits = (row["id"] or "").removeprefix("design_")
+        index = int(digits) if digits.isdecimal() and digits.isascii() and len(digits) < 10 else -1
+        if index < 0 or row["file"] != self.structure(index).name:
+            raise UserInputError(
+                f"{self.path / _TABLE} has a row that no run wrote ({row['id']!r:.50}, {row['file']!r:.50}): move the "
+                "table away, or give another out=FOLDER."
+            )
+        return index
+
+    def _is_copy(self, file: Path) -> bool:
+        """Return whether a file of best/ is one, and no link, and equal to the design of its name."""
+        design = self.path / file.name
+        is_file = in_the_way(file.parent, [file.name]) and file.is_file() and design.is_file()
+        return bool(is_file) and file.read_bytes() == design.read_bytes()
 
     def _has_files(self, index: int) -> bool:
         return self.structure(index).exists() and (not self.trajectories or self.trajectory(index).exists())
@@ -173,30 +200,39 @@ def design_id(index: int) -> str:
     return f"design_{index:04d}"
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into an error that the user can act on.
+def _leftovers(path: Path) -> list[Path]:
+    return [file for folder in (path, path / _TRAJECTORIES) for file in leftovers(folder, _FILE)]
+
+
+def _is_of_design(file: Path, index: int) -> bool:
+    """Return whether a structure file says that it is this design, made by us."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as content:
+        head = content.read(_HEAD)
+    return all(mark.encode() in head for mark in (f"gm_multimodal {design_id(index)},", "DESIGNED BY GM_MULTIMODAL"))
+
+
+def _rows(table: Path) -> Sequence[Row]:
+    """Return the rows of a table of designs; none if there is no table.
 
     Raises:
-        UserInputError: Naming the file or folder and the reason.
+        UserInputError: It has other columns than ours.
     """
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or path
-        raise UserInputError(f"cannot write {place}: {error.strerror or error}. Give another out=FOLDER.") from error
-
-
-def _leftovers(path: Path) -> list[Path]:
-    folders = [folder for folder in (path, path / _TRAJECTORIES) if folder.is_dir()]
-    return [file for folder in folders for file in folder.iterdir() if _LEFTOVER.fullmatch(file.name)]
+    if not table.exists():
+        return []
+    columns, rows = read_table(table)
+    if columns != COLUMNS:
+        raise UserInputError(f"{table} has other columns than a run's table: move it away, or give another out=.")
+    return rows
 
 
 def _read_config(path: Path) -> Mapping[str, Any] | None:
     """Return what config.yaml holds; None in a folder with nothing but leftovers of ours."""
     file = path / _CONFIG
     if not file.exists():
-        if set(path.iterdir()) <= set(_leftovers(path)):
+        left = _leftovers(path)
+        if all(item in left or is_of_a_lock(item) for item in path.iterdir()):
             return None
         raise UserInputError(f"{path} holds files but no run of ours (no {_CONFIG}): give another out=FOLDER.")
     return read_record(file, _OURS, "run")

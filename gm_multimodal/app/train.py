@@ -7,11 +7,11 @@ import torch
 from gm_multimodal.app.schemas.train import TrainConfig
 from gm_multimodal.app.training import (
     build_module,
-    keep_record,
     provenance_of,
     read_split,
     say_what_next,
     set_training_threads,
+    training_folder,
 )
 from gm_multimodal.training.build import build_network, build_product
 from gm_multimodal.training.callbacks import Recipe
@@ -45,6 +45,7 @@ def train(config: TrainConfig) -> Path:
         validates_fitted=config.validate_training,
     )
     recipe = Recipe({"network": config.network, "product": config.product}, provenance_of(config, chains))
-    released = fit(module, data, recipe, keep_record(config), config.trainer, config.ema_decay)
+    with training_folder(config) as out:
+        released = fit(module, data, recipe, out, config.trainer, config.ema_decay)
     say_what_next(released)
     return released

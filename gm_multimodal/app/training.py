@@ -2,7 +2,8 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,28 @@ from torch import nn
 from gm_multimodal.app import records
 from gm_multimodal.app.devices import set_threads
 from gm_multimodal.app.foreign_code import recorded
-from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.out_folder import foreign, only_run_in, writing
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.training import RunConfig, TrainingConfig
+from gm_multimodal.app.terminal import show
+from gm_multimodal.errors import CheckpointError
+from gm_multimodal.files import in_the_way, own_folder
 from gm_multimodal.product import Factor
 from gm_multimodal.protein.chains import Chains
 from gm_multimodal.protein.dataset import NATIVE, SOFT, read_chains
 from gm_multimodal.training.build import build
+from gm_multimodal.training.checkpoints import read_released
 from gm_multimodal.training.module import DesignModule
-from gm_multimodal.training.run import is_first_process
+from gm_multimodal.training.run import CURVE, LAST, LOGS, RELEASED, is_first_process
 
-_MAY_DIFFER = ("trainer", "optimisation", "auxiliary", "threads", "data")  # how long and how to train, not what
+_MAY_DIFFER = (
+    "trainer",
+    "optimisation",
+    "auxiliary",
+    "threads",
+    "data",
+    "max_megabytes",
+)  # how long and how to train, not what
 
 
 def set_training_threads(threads: int | str) -> None:
@@ -45,6 +58,7 @@ def read_split(config: TrainingConfig, split: str, data: str | None = None) -> C
         max_gyration_ratio=config.max_gyration_ratio,
         max_coil=config.max_coil,
         sequences=config.sequences if data is None and (split == "train" or config.sequences != SOFT) else NATIVE,
+        max_bytes=config.max_megabytes * MEGABYTE,
     )
 
 
@@ -62,22 +76,55 @@ def build_module(config: TrainingConfig, network: nn.Module, product: Mapping[st
     )
 
 
-def keep_record(config: RunConfig, *may_differ: str, **more: str) -> Path:
-    """Write config.yaml, refusing to continue another training, and return the folder of the run.
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Hold a folder; of the processes of one training the first does so for all.
 
-    Call it when everything else is known to work: a command that could not start must not stand in the way of the
+    Raises:
+        UserInputError: As `only_run_in`.
+    """
+    if is_first_process():
+        with only_run_in(out):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def training_folder(config: RunConfig, *may_differ: str, **more: str) -> Iterator[Path]:
+    """Hold the folder of a run and write its config.yaml, refusing to continue another training.
+
+    Enter it when everything else is known to work: a command that could not start must not stand in the way of the
     mended one.
 
     Args:
         config: the run.
         may_differ: keys that a continued run may change, beside those of the length and manner of training.
         more: what else a continued run must have in common with this one.
+
+    Raises:
+        UserInputError: It is another training's, another run holds it, or a file stands in the way.
     """
     out, record = Path(config.out), recorded(config) | more
     del record["out"]
-    with writing(out):
-        records.keep_record(out, record, key="trainer", kind="training", may_differ=(*_MAY_DIFFER, *may_differ))
-    return out
+    may_differ = (*_MAY_DIFFER, *may_differ)
+    keep = records.keep_record if is_first_process() else records.check_record
+    with held(out):
+        with writing(out):
+            keep(out, record, key="trainer", kind="training", may_differ=may_differ, outputs=(RELEASED, LAST, CURVE))
+            if is_first_process():
+                _check_release(out)
+                own_folder(out / LOGS)
+        yield out
+
+
+def _check_release(out: Path) -> None:
+    """Refuse a folder of ours in which another file has taken the place of the released checkpoint."""
+    if in_the_way(out, [RELEASED]):
+        try:
+            read_released(out / RELEASED)
+        except CheckpointError as error:
+            raise foreign(out / RELEASED) from error
 
 
 def provenance_of(config: TrainingConfig, chains: Chains) -> dict[str, Any]:
@@ -107,7 +154,7 @@ def describe(chains: Chains) -> str:
 def say(text: str) -> None:
     """Print on one process for all."""
     if is_first_process():
-        print(text, flush=True)
+        show(text)
 
 
 def say_what_next(released: Path) -> None:

@@ -21,6 +21,7 @@ from gm_multimodal.images.formats.encoded import is_picture_folder, read_folder
 from gm_multimodal.images.formats.idx import is_idx, read_idx
 from gm_multimodal.images.formats.raw import RawImages, Split
 from gm_multimodal.images.formats.tables import is_imagenet, read_imagenet, read_npz
+from gm_multimodal.reading import MAX_DATASET_BYTES
 
 DIGITS: Final = "digits"
 """Name of the data set that ships."""
@@ -87,12 +88,13 @@ def levels_of(points: Tensor, levels: int) -> Tensor:
     return ((points.clamp(-1, 1) + 1) * ((levels - 1) / 2)).round().to(torch.uint8)
 
 
-def load_images(data: str, split: Split) -> ImageSet:
+def load_images(data: str, split: Split, max_bytes: int = MAX_DATASET_BYTES) -> ImageSet:
     """Load one part of a data set.
 
     Args:
         data: "digits", or the path of local files.
         split: "train" or "test".
+        max_bytes: refuse files, and images in memory, that are larger.
 
     Raises:
         DatasetError: naming the file, what was found and what would do.
@@ -100,7 +102,7 @@ def load_images(data: str, split: Split) -> ImageSet:
     if data == DIGITS:
         return _of_raw(DIGITS, _digits(split), _DIGIT_LEVELS)
     path = Path(data).expanduser()
-    images = _of_raw(path.stem, _read(path, split), _LEVELS)
+    images = _of_raw(path.stem, _read(path, split, max_bytes), _LEVELS)
     if not len(images):
         raise DatasetError(f"data {path} has no {split} images: give a file or folder that has some")
     return images
@@ -111,16 +113,16 @@ def _of_raw(name: str, raw: RawImages, levels: int) -> ImageSet:
     return ImageSet(name, torch.from_numpy(raw.images), labels, levels)
 
 
-def _read(path: Path, split: Split) -> RawImages:
+def _read(path: Path, split: Split, max_bytes: int) -> RawImages:
     """Read local files in the format they are in."""
     if path.suffix == ".npz" and path.is_file():
-        return read_npz(path, split)
+        return read_npz(path, split, max_bytes)
     if not path.is_dir():
         found = "is a file of another kind" if path.exists() else "does not exist"
         raise DatasetError(f"data {path} {found}; give 'digits', an npz file, or a folder with {_FOLDERS}")
     for is_such, read in _FORMATS:
         if is_such(path):
-            return read(path, split)
+            return read(path, split, max_bytes)
     names = sorted(entry.name for entry in path.iterdir())
     found = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     raise DatasetError(f"folder {path} holds {found or 'nothing'}; wanted are {_FOLDERS}, or give an npz file by name")

@@ -19,14 +19,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from gm_multimodal.errors import DatasetError, EmptyDataset, UserInputError
+from gm_multimodal.errors import DatasetError, EmptyDataset, TooLarge, UserInputError
 from gm_multimodal.protein.breaks import LONGEST_CA_CA
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row, coil_share, secondary_codes
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
+from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.residues import MASK, RESIDUES, encode
-from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, Pattern
+from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, MOST_LEVEL, Pattern
+from gm_multimodal.reading import MAX_DATASET_BYTES, check_size
 
 REDESIGNED: Final = "redesigned"
 NATIVE, SOFT = "native", "soft"
@@ -40,7 +41,12 @@ REQUIRED_COLUMNS: Final = ("id", "source", "sequence", "length", "coordinates", 
 UNITS_PER_ANGSTROM: Final = 100
 """Integer coordinates are whole numbers of this part of an Angstrom."""
 
-_ROWS_AT_ONCE: Final = 512
+_TEXTS: Final = ("id", "sequence", "split", "dssp", REDESIGNED)
+_INTEGERS: Final = ("positions", "chain_lengths", CONTEXT, LEVELS)  # lists of them
+_LONGEST_NAME: Final = 1000
+_MOST_CODE: Final = 1 << 60  # of a cluster
+_SHOWN: Final = 5
+_SHOWN_LETTERS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,7 @@ def read_chains(
     max_gyration_ratio: float | None = None,
     max_coil: float | None = None,
     sequences: str = NATIVE,
+    max_bytes: int = MAX_DATASET_BYTES,
 ) -> Chains:
     """Read the chains of a Parquet file, or of all ``*.parquet`` files of a folder, that pass every filter.
 
@@ -95,16 +102,18 @@ def read_chains(
             it and otherwise by P-SEA, which finds about 0.15 more coil; None keeps all.
         sequences: One of `SEQUENCES`: ``redesigned`` takes the sequence of that column for the chains that have one
             there, ``soft`` the soft targets of those that have some.
+        max_bytes: Refuse files that are larger, or unpack to more; those of a folder together.
 
     Raises:
-        DatasetError: Nothing can be read, a column is missing, or a row is malformed.
+        DatasetError: Nothing can be read, it is too large, a column is missing, or a row is malformed.
         EmptyDataset: No row passes the filters.
     """
     keep = _Filter(split, min_length, max_length, max_gyration_ratio, max_coil)
     refused: Counter[str] = Counter()
     rows: list[Row] = []
-    for file in _parquet_files(Path(path)):
-        for values in _read_rows(file, keep, refused, sequences):
+    files = _parquet_files(Path(path))
+    for file in files:
+        for values in _read_rows(file, keep, refused, sequences, max_bytes // len(files)):
             row = _decode_row(file, values)
             reason = keep.refuse_chain(row, values["dssp"])
             if reason is None:
@@ -112,7 +121,7 @@ def read_chains(
             else:
                 refused[reason] += 1
     if not rows:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in refused.items()) or "it has no rows"
+        reasons = "; ".join(f"{count} {reason}" for reason, count in refused.most_common(_SHOWN)) or "it has no rows"
         raise EmptyDataset(f"no chain of {path} can be used: {reasons}")
     return Chains(rows)
 
@@ -134,29 +143,43 @@ def _parquet_files(path: Path) -> list[Path]:
     return files
 
 
-def _read_rows(file: Path, keep: _Filter, refused: Counter[str], sequences: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one file that pass by split and length, without building the coordinates of the others."""
+def _read_rows(
+    file: Path, keep: _Filter, refused: Counter[str], sequences: str, max_bytes: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one file that pass by split and length, without building the lists of the others."""
     try:
-        table = pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise DatasetError(f"{file} cannot be read as Parquet: {error}") from error
-    with table:
+        check_size(file, max_bytes)
+    except TooLarge as error:
+        raise DatasetError(f"{file} {error.reason}: give a larger max_megabytes") from error
+    with open_parquet(file, texts=_TEXTS) as table:
         _check_columns(file, table.schema_arrow, sequences)
         columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
         optional = ("dssp", "positions", "chain_lengths", *_COLUMNS_OF[sequences])
         absent = dict.fromkeys((*optional, REDESIGNED, CONTEXT, LEVELS))
         columns += [name for name in optional if name in table.schema_arrow.names]
-        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=columns):
-            rows = batch.drop_columns(["coordinates"]).to_pylist()
+        lists = [name for name in ("coordinates", *_INTEGERS) if name in columns]
+        for batch in batches(file, table, columns, max_bytes):
+            rows = batch.drop_columns(lists).to_pylist()
             for number, row in enumerate(rows):
                 missing = [name for name, value in row.items() if value is None and name not in optional]
                 if missing:
-                    raise DatasetError(f"{file}: row {row['id']!r} has no value in column {missing[0]}")
+                    raise DatasetError(
+                        f"{file}: row {str(row['id'])[:_SHOWN_LETTERS]!r} has no value in column {missing[0]}"
+                    )
+                _check_row(file, row)
                 reason = keep.refuse_row(row["length"], row["split"])
                 if reason is not None:
                     refused[reason] += 1
                     continue
-                yield absent | row | {"coordinates": batch["coordinates"][number]}
+                yield absent | row | {name: batch[name][number] for name in lists}
+
+
+def _check_row(file: Path, row: dict[str, Any]) -> None:
+    for name in ("id", "split"):
+        if len(row[name]) > _LONGEST_NAME:
+            raise DatasetError(f"{file}: column {name} has a value of {len(row[name])} letters; give a short name")
+    if not abs(row["cluster30"]) < _MOST_CODE:
+        raise DatasetError(f"{file}: row {row['id']!r} has the cluster {row['cluster30']}; give smaller numbers")
 
 
 def _check_columns(file: Path, schema: pa.Schema, sequences: str) -> None:
@@ -169,8 +192,12 @@ def _check_columns(file: Path, schema: pa.Schema, sequences: str) -> None:
     kind = schema.field("coordinates").type
     if not (_is_list(kind) and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))):
         raise DatasetError(f"{file}: column coordinates is {kind}, not a list of floats or integers")
-    for name in ("positions", "chain_lengths"):
-        kind = schema.field(name).type if name in schema.names else pa.list_(pa.int64())
+    for name in (name for name in _TEXTS if name in schema.names):
+        kind = schema.field(name).type
+        if not (pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)):
+            raise DatasetError(f"{file}: column {name} is {kind}, not text")
+    for name in (name for name in _INTEGERS if name in schema.names):
+        kind = schema.field(name).type
         if not (_is_list(kind) and pa.types.is_integer(kind.value_type)):
             raise DatasetError(f"{file}: column {name} is {kind}, not a list of integers")
     for name in ("length", "cluster30"):
@@ -208,40 +235,51 @@ def _decode_row(file: Path, row: dict[str, Any]) -> Row:
     return Row(row["id"], coordinates, tokens, row["cluster30"], positions, chain, secondary, patterns)
 
 
-def _decode_patterns(where: str, row: dict[str, Any]) -> tuple[Pattern, ...]:
-    contexts, levels = row[CONTEXT] or [], row[LEVELS] or []
-    patterns = []
-    for context, law in zip(contexts, levels, strict=False):
-        tokens = np.array([MASK if letter == "X" else RESIDUES.find(letter) for letter in context or ""])
-        if len(tokens) != row["length"] or (tokens < 0).any():
-            raise DatasetError(f"{where}: {CONTEXT} is not {row['length']} of the letters {RESIDUES} and X")
-        hidden = int((tokens == MASK).sum())
-        if law is None or len(law) != len(RESIDUES) * hidden or not hidden:
-            raise DatasetError(
-                f"{where}: {LEVELS} is not {len(RESIDUES)} bytes for each X of {CONTEXT}, one X at least"
-            )
-        patterns.append(Pattern(tokens, np.frombuffer(law, dtype=np.uint8).reshape(hidden, -1)))
-    if len(contexts) != len(levels):
-        raise DatasetError(f"{where}: {len(contexts)} {CONTEXT}, but {len(levels)} {LEVELS}")
-    return tuple(patterns)
+def _integers(where: str, row: dict[str, Any], name: str) -> npt.NDArray[np.int64] | None:
+    """Return the list of integers in one column, or None where the row has none."""
+    values = None if row[name] is None else row[name].values
+    if values is None:
+        return None
+    if values.null_count:
+        raise DatasetError(f"{where}: {name} hold values that are missing")
+    return np.array(values.to_numpy(), dtype=np.int64)
 
 
 def _decode_places(where: str, row: dict[str, Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the places along the chain and the number of the chain of every residue, [L] each."""
     length = row["length"]
-    sizes = [length] if row["chain_lengths"] is None else row["chain_lengths"]
-    if None in sizes or min(sizes, default=0) < 1 or sum(sizes) != length:
+    sizes, positions = _integers(where, row, "chain_lengths"), _integers(where, row, "positions")
+    if sizes is None:
+        sizes = np.array([length])
+    if len(sizes) > length or sizes.min(initial=1) < 1 or sizes.max(initial=0) > length or sizes.sum() != length:
         raise DatasetError(f"{where}: chain_lengths are not whole numbers from 1 on that add up to {length}")
     chain = np.repeat(np.arange(len(sizes)), sizes)
-    if row["positions"] is None:
-        return np.concatenate([np.arange(size) for size in sizes]), chain
-    try:
-        positions = np.array(row["positions"], dtype=np.int64)
-    except TypeError:  # an empty place in the list
-        positions = np.zeros(0, dtype=np.int64)
+    if positions is None:
+        positions = np.arange(length) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     if len(positions) != length or (np.diff(positions)[np.diff(chain) == 0] < 1).any():
         raise DatasetError(f"{where}: positions are not {length} whole numbers that grow along each chain")
     return positions, chain
+
+
+def _decode_patterns(where: str, row: dict[str, Any]) -> tuple[Pattern, ...]:
+    context, levels = _integers(where, row, CONTEXT), _integers(where, row, LEVELS)
+    if context is None and levels is None:
+        return ()
+    if context is None or levels is None:
+        raise DatasetError(f"{where} has one of {CONTEXT} and {LEVELS}, not both")
+    length, types = row["length"], len(RESIDUES)
+    if len(context) % length or context.min(initial=0) < 0 or context.max(initial=0) > MASK:
+        raise DatasetError(f"{where}: {CONTEXT} are not {length} numbers from 0 to {MASK} for each pattern")
+    patterns = context.astype(np.int8).reshape(-1, length)
+    hidden = (patterns == MASK).sum(-1)
+    if len(levels) != types * hidden.sum() or levels.min(initial=0) < 0 or levels.max(initial=0) > MOST_LEVEL:
+        wanted = f"{types} numbers from 0 to {MOST_LEVEL} for each {MASK} of {CONTEXT}"
+        raise DatasetError(f"{where}: {LEVELS} are not {wanted}")
+    laws = levels.astype(np.uint8).reshape(-1, types)
+    if not hidden.all() or not laws.any(-1).all():
+        raise DatasetError(f"{where}: a pattern hides nothing, or a law is 0 everywhere")
+    parts = np.split(laws, np.cumsum(hidden)[:-1])
+    return tuple(Pattern(tokens, part) for tokens, part in zip(patterns, parts, strict=True))
 
 
 def _coil_share(coordinates: npt.NDArray[np.float32], dssp: str | None) -> float:

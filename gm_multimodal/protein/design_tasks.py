@@ -10,6 +10,7 @@ from typing import Protocol, final
 import numpy as np
 
 from gm_multimodal.noise import DesignNoise
+from gm_multimodal.printable import printable
 from gm_multimodal.protein.blueprint import Blueprint, Mask, ResidueId, blank
 from gm_multimodal.protein.contigs import Contig
 from gm_multimodal.protein.fasta import Record
@@ -123,7 +124,7 @@ class Redesign:
             source=tuple(i if given else None for i, given in zip(structure.ids, is_fixed, strict=True)),
             side_chains=structure.side_chains(fixed) if fixed else {},
             native=True,
-            name=structure.path.name,
+            name=printable(structure.path.name),
         )
 
 
@@ -168,7 +169,7 @@ class Motif:
             labels=self._labels(chains),
             source=tuple(self.structure.ids[k] if k >= 0 else None for k in origin),
             side_chains=self._side_chains(origin, types_given),
-            name=self.structure.path.name,
+            name=printable(self.structure.path.name),
         )
 
     def _chain(self, pieces: Sequence[tuple[int, ...] | int]) -> np.ndarray:

@@ -9,12 +9,14 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from biotite.structure import AtomArray
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.blueprint import ResidueId
 from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND
 from gm_multimodal.protein.side_chains import SideChain, left_out, read_atoms, side_chains
 from gm_multimodal.protein.structure import Chain, read_backbone
+from gm_multimodal.reading import MAX_BYTES
 
 _SHOWN: Final = 6  # residues that a message names
 
@@ -33,10 +35,12 @@ class InputStructure:
     Attributes:
         path: of the file.
         chains: as they were read.
+        max_bytes: bound of the file, which is read again for its side chains.
     """
 
     path: Path
     chains: tuple[Chain, ...]
+    max_bytes: int = MAX_BYTES
 
     def __len__(self) -> int:
         """Return the number of residues."""
@@ -84,12 +88,12 @@ class InputStructure:
     def side_chains(self, residues: Iterable[int]) -> dict[int, SideChain]:
         """Return the side chains of some residues, as far as they have one; the file is read again."""
         keys = {n: (self.ids[n].chain, self.ids[n].number, self.ids[n].insertion_code) for n in residues}
-        found = side_chains(read_atoms(self.path), {key: int(self.tokens[n]) for n, key in keys.items()})
+        found = side_chains(self._atoms(), {key: int(self.tokens[n]) for n, key in keys.items()})
         return {number: found[key] for number, key in keys.items() if key in found}
 
     def left_out(self) -> str:
         """Say which residues of the file have no complete backbone or no type that we know; "" if there are none."""
-        reasons = left_out(read_atoms(self.path), {(i.chain, i.number, i.insertion_code) for i in self.ids})
+        reasons = left_out(self._atoms(), {(i.chain, i.number, i.insertion_code) for i in self.ids})
         if not reasons:
             return ""
         shown = [f"{ResidueId(*key)} ({why})" for key, why in list(reasons.items())[:_SHOWN]]
@@ -137,6 +141,9 @@ class InputStructure:
         parts = [part for part in re.split(r"[,/\s]+", text) if part]
         return sorted({number for part in parts for number in self.select(part)})
 
+    def _atoms(self) -> AtomArray:
+        return read_atoms(self.path, max_bytes=self.max_bytes)
+
     def _find(self, text: str, chain: str, number: str, code: str) -> int:
         wanted = ResidueId(chain, int(number), code.upper() if code else "")
         for place, item in enumerate(self.ids):
@@ -149,13 +156,13 @@ class InputStructure:
         return first if len(members) == 1 else f"{first}-{last}"
 
 
-def open_structure(path: str | Path) -> InputStructure:
-    """Read a structure file.
+def open_structure(path: str | Path, *, max_bytes: int = MAX_BYTES) -> InputStructure:
+    """Read a structure file of so many bytes at most, unpacked.
 
     Raises:
         UserInputError: It cannot be read, or holds no protein backbone.
     """
-    return InputStructure(Path(path), tuple(read_backbone(path)))
+    return InputStructure(Path(path), tuple(read_backbone(path, max_bytes=max_bytes)), max_bytes)
 
 
 def selection_name(ids: Sequence[ResidueId]) -> str:

@@ -18,6 +18,7 @@ from biotite.structure.io.pdbx import CIFBlock, CIFCategory, CIFFile, set_struct
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
+from gm_multimodal.printable import printable
 from gm_multimodal.protein.blueprint import Mask, ResidueId
 from gm_multimodal.protein.residues import MASK, RESIDUES, THREE_LETTER
 from gm_multimodal.protein.side_chains import SideChain
@@ -85,7 +86,7 @@ def write_structure(
         case ".pdb":
             text = _pdb_text([_atom_lines(path, atoms)], title, remarks)
         case ".cif":
-            text = _cif_text(path.stem, atoms, title, remarks)
+            text = _cif_text(printable(path.stem), atoms, title, remarks)
         case suffix:
             raise UserInputError(f"structure file {path} ends in {suffix!r}; known are .pdb and .cif")
     write_atomically(path, text)
@@ -130,7 +131,7 @@ def write_trajectory(
 def fasta_record(name: str, sequence: str, **annotations: str | int | float) -> str:
     """Return a FASTA record: ``>name key=value ...``, then the sequence on a single line."""
     header = " ".join([f">{name}", *(f"{key}={value}" for key, value in annotations.items())])
-    return f"{header}\n{sequence}\n"
+    return f"{printable(header)}\n{sequence}\n"
 
 
 def ideal_beta_carbons(coordinates: Floats) -> Floats:
@@ -226,6 +227,7 @@ def _atom_lines(path: Path, atoms: struc.AtomArray) -> list[str]:
 
 
 def _pdb_text(models: Sequence[Sequence[str]], title: str, remarks: Sequence[str]) -> str:
+    title, remarks = printable(title), [printable(remark) for remark in remarks]
     lines = [f"HEADER    {'PROTEIN':<40}"]  # DSSP 4 takes a file without it for mmCIF
     for number, piece in enumerate(textwrap.wrap(title, _PDB_TEXT_WIDTH), start=1):
         lines.append(f"TITLE     {piece}" if number == 1 else f"TITLE   {number:>2} {piece}")
@@ -242,9 +244,11 @@ def _pdb_text(models: Sequence[Sequence[str]], title: str, remarks: Sequence[str
 def _cif_text(name: str, atoms: struc.AtomArray, title: str, remarks: Sequence[str]) -> str:
     block = CIFBlock()
     block["entry"] = CIFCategory({"id": name})
-    block["struct"] = CIFCategory({"entry_id": name, "title": title})
+    block["struct"] = CIFCategory({"entry_id": name, "title": printable(title)})
     if remarks:
-        block["pdbx_database_remark"] = CIFCategory({"id": _FREE_TEXT_REMARK, "text": "\n".join(remarks)})
+        block["pdbx_database_remark"] = CIFCategory(
+            {"id": _FREE_TEXT_REMARK, "text": "\n".join(map(printable, remarks))}
+        )
     is_first = atoms.atom_name == _BACKBONE_ATOMS[0]
     chain, residues = _chain_numbers(atoms)[is_first], atoms[is_first]
     starts = [int(np.flatnonzero(chain == number)[0]) for number in range(chain[-1] + 1)]

@@ -1,6 +1,5 @@
 """Side chains of an input, and what of it has no complete backbone: all that `structure` leaves behind."""
 
-import gzip
 import io
 import itertools
 import warnings
@@ -14,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from biotite.structure.info import residue as plain_residue
 from biotite.structure.io.pdb import PDBFile
-from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile, get_structure
+from biotite.structure.io.pdbx import get_structure
 
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.errors import StructureError, TooLarge, UserInputError
+from gm_multimodal.protein.cif import parse_binary_cif, parse_cif
 from gm_multimodal.protein.residues import THREE_LETTER
+from gm_multimodal.protein.structure_file import check_names
+from gm_multimodal.reading import MAX_BYTES, read_bytes
 
 _BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
 _HYDROGENS: Final = ("H", "D")
@@ -42,34 +44,43 @@ class SideChain:
     coordinates: npt.NDArray[np.float32]
 
 
-def read_atoms(path: str | Path, extra_fields: Sequence[str] = ()) -> struc.AtomArray:
+def read_atoms(path: str | Path, extra_fields: Sequence[str] = (), *, max_bytes: int = MAX_BYTES) -> struc.AtomArray:
     """Read the first model of a structure file that `read_backbone` could read, whatever it holds.
 
     Args:
         path: of the file.
         extra_fields: annotations beyond those that every structure has, such as b_factor.
+        max_bytes: refuse a file, or what a .gz expands to, that is larger.
 
     Raises:
-        UserInputError: The atoms beyond the backbone are malformed.
+        UserInputError: It is too large, or the atoms beyond the backbone are malformed.
     """
+    options = {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy", *extra_fields]}
     try:
-        return _parse(Path(path), {"model": 1, "altloc": "occupancy", "extra_fields": ["occupancy", *extra_fields]})
+        atoms = _parse(Path(path), options, max_bytes)
+        check_names(
+            path, atom=atoms.atom_name.tolist(), element=atoms.element.tolist(), residue=atoms.res_name.tolist()
+        )
+        return atoms
+    except StructureError:
+        raise
+    except TooLarge as error:
+        raise UserInputError(f"{path} {error.reason}: give a larger max_megabytes") from error
     except Exception as error:  # a malformed file can break a parser anywhere
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserInputError(f"{path}: its atoms beyond the backbone cannot be read: {reason}") from error
 
 
-def _parse(path: Path, options: dict[str, Any]) -> struc.AtomArray:
-    content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
+def _parse(path: Path, options: dict[str, Any], max_bytes: int) -> struc.AtomArray:
+    content = read_bytes(path, max_bytes)
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of absent columns
         if suffixes[-1] == ".bcif":
-            return get_structure(BinaryCIFFile.read(io.BytesIO(content)), **options)
-        text = io.StringIO(content.decode("ascii", "replace"))
+            return get_structure(parse_binary_cif(content, max_bytes), **options)
         if suffixes[-1] in (".cif", ".mmcif"):
-            return get_structure(CIFFile.read(text), **options)
-        return PDBFile.read(text).get_structure(**options)
+            return get_structure(parse_cif(content, max_bytes), **options)
+        return PDBFile.read(io.StringIO(content.decode("ascii", "replace"))).get_structure(**options)
 
 
 def side_chains(atoms: struc.AtomArray, tokens: dict[Key, int]) -> dict[Key, SideChain]:

@@ -13,6 +13,7 @@ from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND
 from gm_multimodal.protein.modified import token_of_name
 from gm_multimodal.protein.structure_file import Atoms, StructureFile, open_structure
+from gm_multimodal.reading import MAX_BYTES
 
 INCOMPLETE: Final = "residues without a complete backbone"
 UNKNOWN: Final = "residues of none of the twenty types"
@@ -65,7 +66,7 @@ class _Residue:
     occupancy: float
 
 
-def read_backbone(path: str | Path, *, model: int = 1) -> list[Chain]:
+def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTES) -> list[Chain]:
     """Read the protein chains of one model of a structure file.
 
     Kept are residues of the twenty types with N, CA and C, modified ones as the type they were made from; of
@@ -75,11 +76,13 @@ def read_backbone(path: str | Path, *, model: int = 1) -> list[Chain]:
     Args:
         path: ``.pdb``, ``.ent``, ``.cif``, ``.mmcif`` or ``.bcif``, or one of them followed by ``.gz``.
         model: Number of the model, from 1.
+        max_bytes: Refuse a file, or what a .gz expands to, that is larger.
 
     Raises:
-        StructureError: The file is missing, of another kind or malformed, lacks the model, or holds no such residue.
+        StructureError: The file is missing, of another kind, too large or malformed, lacks the model, or holds no such
+            residue.
     """
-    chains = [chain for chain in chains_of(open_structure(path), model) if len(chain)]
+    chains = [chain for chain in chains_of(open_structure(path, max_bytes=max_bytes), model) if len(chain)]
     if not chains:
         reason = "has no protein chain: no residue of the twenty types has all of N, CA, C and O"
         raise StructureError(path, f"{reason} in model {model}")

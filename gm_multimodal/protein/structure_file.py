@@ -4,11 +4,10 @@ A file is read with distrust: its size, what a .gz expands to and what a BinaryC
 saved under the name of a structure is told apart, and whatever a parser raises becomes one `StructureError`.
 """
 
-import gzip
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,11 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 from biotite.structure.io.pdb import PDBFile
-from biotite.structure.io.pdbx import BinaryCIFFile, CIFFile
 
-from gm_multimodal.errors import StructureError
+from gm_multimodal.errors import StructureError, TooLarge
+from gm_multimodal.printable import printable
+from gm_multimodal.protein.cif import parse_binary_cif, parse_cif
+from gm_multimodal.reading import MAX_BYTES, read_bytes
 
 SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 """What the name of a structure file ends in; each may be followed by ``.gz``."""
@@ -28,7 +29,6 @@ ATOM_NAMES: Final = ("N", "CA", "C", "O", "C1'", "C1*")
 """The atoms that are read: the backbone of proteins, and the one by which a nucleotide is known."""
 
 _NO_ATOMS: Final = "has no protein chain: none of its atoms is one of a backbone"
-_MOST_ATOMS: Final = 20_000_000  # more than any entry of the Protein Data Bank has; bounds what BinaryCIF announces
 _PDB_COORDINATES_END: Final = 54
 _PDB_RESOLUTION: Final = re.compile(r"^REMARK   2 RESOLUTION\.\s+(\d+\.\d+)", re.MULTILINE)
 _PDB_EXPERIMENT: Final = re.compile(r"^EXPDTA(?!.*THEORETICAL)", re.MULTILINE)
@@ -102,7 +102,9 @@ class StructureFile:
             if not 1 <= model <= self.models:
                 raise ValueError(f"it has {self.models} models")
             read = _pdb_atoms if isinstance(self.content, PDBFile) else _cif_atoms
-            return read(self.content, model)
+            atoms = read(self.content, model)
+            check_names(self.path, chain=atoms.chain, residue=atoms.residue, insertion=atoms.insertion)
+            return atoms
 
 
 def is_structure_name(name: str) -> bool:
@@ -110,12 +112,12 @@ def is_structure_name(name: str) -> bool:
     return name.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
-def open_structure(path: str | Path, *, max_bytes: int | None = None) -> StructureFile:
+def open_structure(path: str | Path, *, max_bytes: int = MAX_BYTES) -> StructureFile:
     """Read and parse a structure file.
 
     Args:
         path: its name ends in one of `SUFFIXES`, or in one of them followed by ``.gz``.
-        max_bytes: refuse a file, or what a .gz expands to, that is larger; None reads any.
+        max_bytes: refuse a file, or what a .gz expands to, that is larger.
 
     Raises:
         StructureError: The file is missing, of another kind, too large or malformed.
@@ -128,15 +130,30 @@ def open_structure(path: str | Path, *, max_bytes: int | None = None) -> Structu
     if not path.is_file():
         raise StructureError(path, "does not exist")
     with _explained(path, "cannot be read"):
-        content = _read_bytes(path, name.endswith(".gz"), max_bytes)
+        content = read_bytes(path, max_bytes)
         if content.lstrip()[:1] == b"<":
             raise StructureError(path, "is a web page or XML, not a structure")
         if ".bcif" in name[-8:]:
-            return _open_cif(path, BinaryCIFFile.read(io.BytesIO(content)))
-        # the letters outside ASCII are in names of authors, and no parser needs those
-        text = content.decode("ascii", "replace")
-        is_cif = name.removesuffix(".gz").endswith("cif")
-        return _open_cif(path, CIFFile.read(io.StringIO(text))) if is_cif else _open_pdb(path, text)
+            return _open_cif(path, parse_binary_cif(content, max_bytes))
+        if name.removesuffix(".gz").endswith("cif"):
+            return _open_cif(path, parse_cif(content, max_bytes))
+        return _open_pdb(path, content.decode("ascii", "replace"))
+
+
+def check_names(path: str | Path, **names: Iterable[str]) -> None:
+    """Refuse names that cannot be printed; those of chains, residues and atoms go into tables and files as they are.
+
+    Args:
+        path: of the file.
+        names: all of a kind, by kind.
+
+    Raises:
+        StructureError: One of them holds a control character or its like.
+    """
+    for kind, found in names.items():
+        odd = sorted(name for name in set(found) if not name.isprintable())
+        if odd:
+            raise StructureError(path, f"has the {kind} name {printable(odd[0])}, which cannot be printed: change it")
 
 
 @contextmanager
@@ -149,6 +166,8 @@ def _explained(path: Path, what: str) -> Iterator[None]:
             yield
     except StructureError:
         raise
+    except TooLarge as error:
+        raise StructureError(path, error.reason, "give a larger max_megabytes") from error
     except MemoryError as error:
         raise StructureError(path, f"{what}: it needs too much memory") from error
     except Exception as error:
@@ -156,17 +175,8 @@ def _explained(path: Path, what: str) -> Iterator[None]:
         raise StructureError(path, f"{what}: {reason}") from error
 
 
-def _read_bytes(path: Path, is_gzipped: bool, max_bytes: int | None) -> bytes:
-    with gzip.open(path, "rb") if is_gzipped else path.open("rb") as file:
-        content = file.read(-1 if max_bytes is None else max_bytes + 1)
-    if max_bytes is not None and len(content) > max_bytes:
-        what = "expands to more than" if is_gzipped else "is larger than"
-        raise StructureError(path, f"{what} {max_bytes / 1e6:g} MB")
-    return content
-
-
 def _open_pdb(path: Path, text: str) -> StructureFile:
-    lines = list(_backbone_lines(text.splitlines()))
+    lines = list(_backbone_lines(io.StringIO(text, newline=None)))
     if not any(line.startswith(("ATOM", "HETATM")) for line in lines):
         raise StructureError(path, _NO_ATOMS)
     file = PDBFile.read(io.StringIO("\n".join(lines)))
@@ -176,9 +186,9 @@ def _open_pdb(path: Path, text: str) -> StructureFile:
     return StructureFile(path, float(match[1]) if match else None, is_predicted, file.get_model_count(), file)
 
 
-def _backbone_lines(lines: Sequence[str]) -> Iterator[str]:
+def _backbone_lines(lines: Iterable[str]) -> Iterator[str]:
     """Yield the records that matter: without side chains a file is read several times faster."""
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate((line.rstrip("\n") for line in lines), start=1):
         if line.startswith(("ATOM  ", "HETATM")):
             if len(line) < _PDB_COORDINATES_END:
                 raise ValueError(f"line {number} is cut off")
@@ -211,7 +221,6 @@ def _open_cif(path: Path, file: Any) -> StructureFile:
     if block is None:
         raise StructureError(path, _NO_ATOMS)
     atoms = block["atom_site"]
-    _check_announced(path, atoms)
     is_predicted = any(name.startswith("ma_qa_metric") for name in block) and "exptl" not in block
     models = len(np.unique(_models(atoms))) if atoms.row_count else 0
     return StructureFile(path, _cif_resolution(path, block), is_predicted, models, atoms)
@@ -260,21 +269,9 @@ def _models(category: Any) -> npt.NDArray[np.int64]:
 def _cif_resolution(path: Path, block: Any) -> float | None:
     for category, column in _CIF_RESOLUTIONS:
         if category in block and column in block[category]:
-            _check_announced(path, block[category])
             values = block[category][column].as_array(str, "")
             try:
                 return float(values[0])
             except ValueError:  # not known, or not applicable
                 continue
     return None
-
-
-def _check_announced(path: Path, category: Any) -> None:
-    """Raise if a BinaryCIF announces more than any molecule has: a few bytes may stand for gigabytes."""
-    for column in category.values():
-        for data in (column.data, column.mask):
-            for encoding in getattr(data, "encoding", ()):
-                inner = [getattr(encoding, name, None) or () for name in ("data_encoding", "offset_encoding")]
-                size = max(getattr(part, "src_size", None) or 0 for part in (encoding, *inner[0], *inner[1]))
-                if size > _MOST_ATOMS:
-                    raise StructureError(path, f"announces {size} rows, more than {_MOST_ATOMS}")

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gm_multimodal.files import TEMPORARY_SUFFIX
+from gm_multimodal.files import move_into_place, temporary_path
 from gm_multimodal.training.checkpoints import save_checkpoint
 from gm_multimodal.training.data import ResumableLoader
 from gm_multimodal.training.module import HELD_OUT_LOSS, MatchingModule
@@ -207,7 +207,7 @@ class StateWriter(Checkpoint):
         step = trainer.global_step
         if trainer.should_stop or step == trainer.max_steps or step % self.interval == 0:
             # Lightning moves a file from the temporary folder, which may lie on another disk: no atomic step.
-            partial = self.path.with_name(self.path.name + TEMPORARY_SUFFIX)
+            partial = trainer.strategy.broadcast(temporary_path(self.path))
             trainer.save_checkpoint(partial, weights_only=False)
             if trainer.is_global_zero:
-                partial.replace(self.path)
+                move_into_place(partial, self.path)

@@ -14,9 +14,10 @@ from safetensors.torch import save
 from torch import nn
 
 from gm_multimodal import __version__
-from gm_multimodal.errors import CheckpointError, IncompatibleProcess, UserInputError
+from gm_multimodal.errors import CheckpointError, IncompatibleProcess, TooLarge, UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.product import Factor
+from gm_multimodal.reading import check_weights
 from gm_multimodal.spaces.base import StateSpace
 from gm_multimodal.spaces.categorical import MaskedCategorical
 from gm_multimodal.spaces.euclidean import Euclidean
@@ -241,9 +242,14 @@ def _in_order(data: bytes) -> bytes:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.Tensor]]:
     """Return configuration, metadata and weights of a file."""
     try:
+        check_weights(path)
         with safe_open(path, framework="pt") as file:
             raw = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}
+    except TooLarge as error:
+        raise CheckpointError(
+            f"checkpoint {path} cannot be read (it {error.reason}, more than any of ours). Give another {SUFFIX} file."
+        ) from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"checkpoint {path} cannot be read ({error}). It is truncated or not a {SUFFIX} file: copy it again."

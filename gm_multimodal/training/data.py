@@ -28,7 +28,7 @@ class Epochs(Sampler[list[int]]):
 
     The trainer reads a length only once, and calls as many batches as the first epoch has an epoch; where its own end
     is of no consequence here. While a training is to take smaller batches, each is dealt in parts, one after the other.
-    On several processes the parts are those of each process's own batches.
+    All processes walk along the same batches, of which each takes its own.
 
     Args:
         batches: batches of every epoch.
@@ -38,8 +38,9 @@ class Epochs(Sampler[list[int]]):
 
     def __init__(self, batches: Batches, share: Share, parts: Callable[[], int] = lambda: 1) -> None:
         self.batches, self.share, self.parts = batches, share, parts
-        self._current = 0, share.of(batches.epoch(0))
-        self.length = len(self._current[1])
+        self._current = 0, batches.epoch(0)
+        steps = -(-len(self._current[1]) // (share.processes * share.accumulated))
+        self.length = steps * share.accumulated
         self.number = self.position = self.dealt = 0
         self.waiting: list[list[int]] = []
 
@@ -53,7 +54,7 @@ class Epochs(Sampler[list[int]]):
         self.dealt %= self.length
         while self.dealt < self.length:
             self.dealt += 1
-            yield self._next()
+            yield [self._next() for _ in range(self.share.processes)][self.share.rank]
 
     def _next(self) -> list[int]:
         if not self.waiting:
@@ -67,7 +68,7 @@ class Epochs(Sampler[list[int]]):
 
     def _epoch(self) -> list[list[int]]:
         if self._current[0] != self.number:
-            self._current = self.number, self.share.of(self.batches.epoch(self.number))
+            self._current = self.number, self.batches.epoch(self.number)
         return self._current[1]
 
 

@@ -2,6 +2,9 @@
 
 import difflib
 import inspect
+import pickle
+import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +24,7 @@ from gm_multimodal.training.module import MatchingModule
 CURVE = "curve.csv"
 LAST = "last.ckpt"
 RELEASED = "model.safetensors"
+LOGS = "logs"
 
 
 # Processes share batches by our sampler; validation is counted in steps, and the first one is soon enough.
@@ -81,7 +85,7 @@ def fit(
         **_in_batches(trainer, has_validation=data.has_validation),
         **_SETTLED,
         callbacks=callbacks,
-        logger=CSVLogger(out, name="logs"),  # a folder per start: a resumed run must not delete the log before it
+        logger=CSVLogger(out, name=LOGS, version=_next_version(out / LOGS)),
         default_root_dir=out,
     )
     if best is not None and not last.is_file():
@@ -103,15 +107,26 @@ def _continue(run: lightning.Trainer, module: MatchingModule, data: BatchData, l
     started = _Started()
     run.callbacks.append(started)  # type: ignore[attr-defined]
     try:
+        _check_unpacked(last)
         run.fit(module, data, ckpt_path=last, weights_only=True)
     except Exception as error:
         if started.is_set or isinstance(error, UserInputError):
             raise
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # What torch says of an unpickler that refuses tells how to run the file.
+        refuses = isinstance(error, pickle.UnpicklingError)
+        said = "more than tensors and plain values" if refuses else str(error).strip() or type(error).__name__
         raise UserInputError(
-            f"{last} cannot be taken up ({said}): it is damaged, or was not written by this training. "
+            f"{last} cannot be taken up ({said.splitlines()[0]}): it is damaged, or was not written by this training. "
             "Move it away to train from the beginning."
         ) from error
+
+
+def _check_unpacked(last: Path) -> None:
+    """Refuse a state that is larger unpacked than on the disk: torch packs nothing, but reads what is packed."""
+    with zipfile.ZipFile(last) as archive:
+        unpacked = sum(item.file_size for item in archive.infolist())
+    if unpacked > last.stat().st_size:
+        raise UserInputError(f"{last} cannot be taken up: it would unpack to {unpacked} bytes. Move it away.")
 
 
 class _Started(Callback):
@@ -134,6 +149,15 @@ def _interruptible(run: lightning.Trainer, last: Path) -> Iterator[None]:
             raise
         kept = "the same command continues" if last.is_file() else "nothing was kept yet"
         raise KeyboardInterrupt(f"stopped after {run.global_step} steps in {last.parent}; {kept}.") from None
+
+
+def _next_version(logs: Path) -> int:
+    """Return the number of a folder of logs that is not there: a resumed run must not delete the log before it.
+
+    Lightning would count folders alone, and write through a link to one.
+    """
+    names = [file.name for file in logs.iterdir()] if logs.is_dir() else []
+    return 1 + max((int(match[1]) for name in names if (match := re.match(r"version_([0-9]+)", name))), default=-1)
 
 
 def is_first_process() -> bool:

@@ -89,9 +89,9 @@ def sampler(monkeypatch, tiny_checkpoint) -> FakeSampler:
     digests = {"base": "0" * 16, "other": "1" * 16}
     monkeypatch.setattr(command, "sample_block", fake)
     monkeypatch.setattr(command, "resolve", lambda name: name)
-    monkeypatch.setattr(
-        command,
-        "load_checkpoint",
-        lambda path, processes, allow_code: Checkpoint(torch.nn.Identity(), product, {}, {}, digests.get(path, "2" * 16), (20, 40)),
-    )
+
+    def load(path, processes, allow_code):
+        return Checkpoint(torch.nn.Identity(), product, {}, {}, digests.get(path, "2" * 16), (20, 40))
+
+    monkeypatch.setattr(command, "load_checkpoint", load)
     return fake

@@ -5,6 +5,7 @@ import yaml
 
 from gm_multimodal.app.run_folder import COLUMNS, RunFolder
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.files import temporary_path
 
 CONFIGURATION = {
     "length": 20,
@@ -26,7 +27,7 @@ def reopen(path, made_with=MADE_WITH, **changes) -> RunFolder:
 
 def row(index: int) -> dict[str, str]:
     values = {"id": f"design_{index:04d}", "sequence": "A" * 20, "length": "20", "seed": "0", "confidence": "0.5"}
-    values |= dict.fromkeys(("input", "score", "recovery"), "")
+    values |= {"file": f"design_{index:04d}.pdb"} | dict.fromkeys(("input", "score", "recovery"), "")
     return {column: values.get(column, "0") for column in COLUMNS}
 
 
@@ -75,13 +76,16 @@ def test_a_folder_of_other_files_is_refused_and_left_alone(tmp_path):
 
 
 def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path):
-    (tmp_path / "config.yaml.17.tmp").write_text("half")
+    temporary_path(tmp_path / "config.yaml").write_text("half")
     reopen(tmp_path, trajectories=True)
-    leftovers = ("design_0003.pdb.99.tmp", "designs.csv.99.tmp", "trajectories/design_0003.pdb.99.tmp")
-    for name in (*leftovers, "notes.tmp"):
-        (tmp_path / name).write_text("half")
+    leftovers = ("design_0003.pdb", "designs.csv", "trajectories/design_0003.pdb")
+    for name in leftovers:
+        temporary_path(tmp_path / name).write_text("half")
+    foreign = ["design_0003.pdb.99.tmp", "design_0003.pdb.tmp", "notes.tmp", "notes.txt.0123456789abcdef.tmp"]
+    for name in foreign:
+        (tmp_path / name).write_text("precious")
     reopen(tmp_path, trajectories=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "notes.tmp", "trajectories"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", *foreign, "trajectories"]
     assert list((tmp_path / "trajectories").iterdir()) == []
 
 
@@ -94,10 +98,10 @@ def test_a_file_in_the_way_is_named(tmp_path):
 
 
 def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
-    def refuse(self: Path, content: bytes) -> None:
+    def refuse(self: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UserInputError, match=r"cannot write .*Permission denied"):
         reopen(tmp_path)
 

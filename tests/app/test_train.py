@@ -50,7 +50,7 @@ def test_writes_a_checkpoint_that_says_what_it_is_and_that_design_takes(trained:
 def test_redesigned_sequences_are_learned_and_judge_but_are_not_replayed(tmp_path: Path) -> None:
     chains, file = pd.read_parquet(SMALL), tmp_path / "redesigned.parquet"
     chains.assign(redesigned=["G" * length for length in chains.length]).to_parquet(file)
-    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None}
+    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None, "max_megabytes": 100}
     config = SimpleNamespace(data=str(file), sequences="redesigned", **filters)
     learned, judging = (read_split(config, split) for split in ("train", "validation"))
     replayed = read_split(config, "train", str(SMALL))
@@ -62,10 +62,10 @@ def test_redesigned_sequences_are_learned_and_judge_but_are_not_replayed(tmp_pat
 
 def test_soft_targets_are_for_learning_alone(tmp_path: Path) -> None:
     chains, file = pd.read_parquet(SMALL), tmp_path / "soft.parquet"
-    contexts = [["X" * length] for length in chains.length]
-    levels = [[b"\xff" * 20 * length] for length in chains.length]
+    contexts = [[20] * length for length in chains.length]
+    levels = [[255] * 20 * length for length in chains.length]
     chains.assign(soft_context=contexts, soft_levels=levels).to_parquet(file)
-    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None}
+    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None, "max_megabytes": 100}
     config = SimpleNamespace(data=str(file), sequences="soft", **filters)
     assert all(len(row.patterns) == 1 for row in read_split(config, "train").rows)
     assert not any(row.patterns for row in read_split(config, "validation").rows)

@@ -78,6 +78,63 @@ def test_the_batches_of_cifar_are_read(tmp_path):
         assert np.array_equal(images.images, COLOUR) and np.array_equal(images.labels, LABELS)
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("names", [(b"data", b"labels"), ("data", "labels")])
+def test_batches_of_every_protocol_are_read(tmp_path, protocol, order, names):
+    batch = dict(zip(names, [np.asarray(COLOUR.reshape(20, -1), order=order), LABELS.tolist()], strict=True))
+    (tmp_path / "test_batch").write_bytes(pickle.dumps(batch, protocol=protocol))
+    images = load_images(str(tmp_path), "test")
+    assert np.array_equal(images.images, COLOUR) and np.array_equal(images.labels, LABELS)
+
+
+def test_a_batch_as_python_2_wrote_it_is_read(tmp_path):
+    def text(content: bytes) -> bytes:
+        return b"U" + bytes([len(content)]) + content
+
+    pixels = COLOUR[:2].tobytes()
+    array = b"cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85" + text(b"b") + b"\x87Rq\x03"
+    kind = b"cnumpy\ndtype\nq\x04" + text(b"u1") + b"K\x00K\x01\x87R(K\x03" + text(b"|") + b"NNNJ\xff\xff\xff\xff"
+    kind += b"J\xff\xff\xff\xffK\x00tb"
+    array += b"(K\x01K\x02M\x00\x0c\x86" + kind + b"\x89T" + struct.pack("<i", len(pixels)) + pixels + b"tb"
+    table = text(b"data") + array + text(b"labels") + b"]q\x05(K\x03K\x07e"
+    (tmp_path / "test_batch").write_bytes(b"\x80\x02}q\x00(" + table + b"u.")
+    images = load_images(str(tmp_path), "test")
+    assert np.array_equal(images.images, COLOUR[:2]) and images.labels.tolist() == [3, 7]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"cos\nsystem\n(U\x02lstR.", "asks for 'os.system'"),
+        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "asks for 'os.system'"),
+        (b"\x80\x02cnumpy\nndarray\n)\x81.", "NEWOBJ does more"),
+        (b"\x80\x02cnumpy\nndarray\n)R.", "calls numpy.ndarray"),
+        (b"\x80\x02cnumpy\nndarray\n.", "half an array"),
+        (b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n)R.", "an array without contents"),
+        (b"\x80\x02}K\x01K\x02s.", "a key of kind int"),
+        (b"\x80\x02}}K\x02s.", "a key of kind dict"),
+        (b"\x80\x02]" + b"\x85" * 500_000 + b"K\x01K\x01s.", "has tuple where dict belongs"),
+        (b"\x80\x02}0.", "POP does more"),
+        (b"\x80\x02e.", "damaged or cut off"),
+        (b"\x80\x02}", "damaged or cut off"),
+        (b"\x80\x02h\x07.", "damaged or cut off"),
+    ],
+)
+def test_a_crafted_batch_is_refused_in_one_line(tmp_path, content, reason):
+    (tmp_path / "test_batch").write_bytes(content)
+    with pytest.raises(DatasetError, match=f"test_batch is not a Python batch of CIFAR-10: .*{reason}"):
+        load_images(str(tmp_path), "test")
+
+
+def test_labels_that_are_none_are_refused(tmp_path):
+    for label in (-1, 2**70, True, "cat"):
+        batch = {b"data": COLOUR[:1].reshape(1, -1), b"labels": [label]}
+        (tmp_path / "test_batch").write_bytes(pickle.dumps(batch, protocol=2))
+        with pytest.raises(DatasetError, match="has no 'labels'"):
+            load_images(str(tmp_path), "test")
+
+
 def test_a_batch_cannot_run_a_programme(tmp_path):
     class Evil:
         def __reduce__(self):

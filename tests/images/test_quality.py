@@ -1,13 +1,16 @@
 """A classifier of the same data, its opinion of samples, copies among them, and Inception's features."""
 
+import json
+
 import pytest
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from gm_multimodal.errors import CheckpointError, DatasetError
 from gm_multimodal.images.dataset import ImageSet, levels_of, load_images
 from gm_multimodal.images.quality import classifier as classifiers
-from gm_multimodal.images.quality.classifier import FEATURES, load_classifier, train_classifier
+from gm_multimodal.images.quality.classifier import FEATURES, labels_of, load_classifier, train_classifier
 from gm_multimodal.images.quality.frechet import frechet_distance
 from gm_multimodal.images.quality.inception import inception_features
 from gm_multimodal.images.quality.memorisation import memorisation, nearest_images
@@ -32,6 +35,31 @@ def test_digits_are_learned_in_a_hundred_steps_and_the_seed_decides_all(classifi
     again = train_classifier(TRAIN, seed=0)
     assert torch.equal(state, torch.random.get_rng_state()), "training drew from the global random state"
     assert torch.equal(again.features(TEST.points()), classifier.features(TEST.points()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"shape": [1, 8, 8], "classes": 10**10, "data": "x"}, "its classes are 10000000000"),
+        ({"shape": [10**6, 8, 8], "classes": 2, "data": "x"}, "its channels are 1000000"),
+        ({"shape": [1, 8, "8"], "classes": 2, "data": "x"}, "its width are 8"),
+        ({"shape": 3, "classes": 2, "data": "x"}, "no classifier"),
+    ],
+)
+def test_a_classifier_of_absurd_size_is_refused(tmp_path, settings, reason):
+    path = tmp_path / "classifier.safetensors"
+    path.write_bytes(save({"a": torch.zeros(1)}, {"gm_multimodal_classifier": json.dumps(settings)}))
+    with pytest.raises(CheckpointError, match=reason):
+        load_classifier(path)
+    path.write_bytes((2**40).to_bytes(8, "little") + b"{}")
+    with pytest.raises(CheckpointError, match="announces a header of more than 10 MB"):
+        load_classifier(path)
+
+
+def test_a_label_beyond_all_classes_is_refused():
+    images = ImageSet("many", torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 2**40]), 256)
+    with pytest.raises(DatasetError, match="has the label 1099511627776"):
+        labels_of(images)
 
 
 def test_a_classifier_is_kept_in_a_file(classifier, tmp_path):

@@ -52,3 +52,9 @@ def test_what_is_no_protein_sequence_is_refused(tmp_path, text, message):
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(UserInputError, match=r"absent\.fasta does not exist"):
         read_fasta(tmp_path / "absent.fasta")
+
+
+def test_names_hold_no_control_characters(tmp_path):
+    (record,) = read(tmp_path, ">a\x1b[31mb\u202e\x00 more\nMKVX\n")
+    assert record.name == r"a\x1b[31mb\u202e\x00"
+    assert record.remarks == (rf"{record.name}: 1 X left to the model",)

@@ -220,3 +220,20 @@ def test_writing_replaces_as_a_whole(tmp_path, monkeypatch):
         write_atomically(path, "newest")
     assert path.read_bytes() == b"\x00new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".pdb", ".cif"])
+def test_titles_and_remarks_cannot_add_lines_or_control_characters(tmp_path, backbone, suffix):
+    plain, hostile = tmp_path / f"plain{suffix}", tmp_path / f"hostile{suffix}"
+    text = "INPUT\nATOM      1\r\n_evil.x 1\x1b[31m\x00\u202e"
+    write_structure(plain, backbone, TOKENS, CONFIDENCE, title="T", remarks=["R"])
+    write_structure(hostile, backbone, TOKENS, CONFIDENCE, title=text, remarks=[text])
+    lines = hostile.read_text(encoding="utf-8").split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert sum(line.startswith("ATOM") for line in lines) == plain.read_text().count("\nATOM")
+    assert not any(line.startswith("_evil") for line in lines)
+    assert read_with_biotite(hostile) == read_with_biotite(plain)
+
+
+def test_records_of_fasta_are_two_lines():
+    assert fasta_record("x", "ACD", input="a\n>b\x1b") == ">x input=a\\n>b\\x1b\nACD\n"

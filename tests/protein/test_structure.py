@@ -286,3 +286,21 @@ def test_awkward_real_files(file, lengths):
 def test_real_files_without_a_complete_protein_backbone(file):
     with pytest.raises(UserInputError, match="has no protein chain"):
         read_backbone(AWKWARD / file)
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m", "A\n", "\u202eA", "\x00A"])
+@pytest.mark.parametrize("column", ["auth_asym_id", "auth_comp_id", "pdbx_PDB_ins_code"])
+def test_names_that_cannot_be_printed_are_refused(tmp_path, data_folder, name, column):
+    atoms = PDBFile.read(data_folder / "3op9_A_6.pdb").get_structure(model=1)
+    block = BinaryCIFBlock()
+    set_structure(block, atoms)
+    values = block["atom_site"][column].as_array(str) if column in block["atom_site"] else [""] * len(atoms)
+    block["atom_site"][column] = np.array([name, *values[1:]], dtype="U9")
+    BinaryCIFFile({"x": block}).write(tmp_path / "x.bcif")
+    with pytest.raises(StructureError, match=r"has the (chain|residue|insertion) name .*, which cannot be printed"):
+        read_backbone(tmp_path / "x.bcif")
+
+
+def test_control_characters_in_the_columns_of_a_pdb_file_are_refused(lines, read_lines):
+    with pytest.raises(StructureError, match=r"has the chain name \\x1b, which cannot be printed"):
+        read_lines([f"{line[:21]}\x1b{line[22:]}" for line in lines])

@@ -121,6 +121,15 @@ def test_epochs_follow_each_other_and_batches_are_dealt_in_parts_until_they_have
     assert list(epochs) == [[*range(30, 38)], [*range(100, 108)], [*range(110, 118)], [*range(120, 128)]]
 
 
+def test_two_processes_take_in_turn_what_one_takes_alone():
+    def three() -> int:
+        return 3
+
+    alone = list(Epochs(Numbered(), Share(accumulated=2), three))
+    ranks = [list(Epochs(Numbered(), Share(rank, 2), three)) for rank in range(2)]
+    assert [rows for pair in zip(*ranks, strict=True) for rows in pair] == alone
+
+
 def test_a_batch_of_few_rows_has_no_more_parts_than_rows():
     epochs = Epochs(SimpleNamespace(epoch=lambda number: [[7, 8], [9]]), Share(), lambda: 4)
     assert list(epochs) + list(epochs) == [[7], [8], [9], [7]]

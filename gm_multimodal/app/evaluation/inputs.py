@@ -1,6 +1,5 @@
 """The structures of an evaluation: any file, folder or pattern; what cannot be read is set aside with its reason."""
 
-import csv
 import glob
 import hashlib
 import os
@@ -12,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.app.csv_table import read_table
+from gm_multimodal.errors import StructureError, UserInputError
 from gm_multimodal.protein.metrics.structure import Structure
-from gm_multimodal.protein.structure import read_backbone
+from gm_multimodal.protein.structure import Chain, read_backbone
 from gm_multimodal.protein.structure_file import SUFFIXES, is_structure_name
 
 _CONFIDENCE_REMARK = b"B-FACTOR = 100 X MODEL PROBABILITY"
+_BYTES_A_PAIR = 100  # of residues, while hydrogen bonds and contacts are looked for
+_SPREAD = 10  # how many times as large as a file its figures may be for a while
 _DIGITS = 16  # of a digest: no two of a million files are likely to share them
 
 
@@ -56,8 +58,8 @@ def structure_files(key: str, pattern: str) -> list[Path]:
     return files
 
 
-def read_structures(files: Sequence[Path]) -> tuple[list[Structure], list[Rejected]]:
-    """Read every chain of the files; the reason of each file that cannot be read.
+def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structure], list[Rejected]]:
+    """Read every chain of the files of so many bytes at most, unpacked; the reason of each that cannot be read.
 
     A structure is named after its file, with as many folders as the names need to differ, and after its chain where
     the file has several.
@@ -68,8 +70,9 @@ def read_structures(files: Sequence[Path]) -> tuple[list[Structure], list[Reject
     names = _names(files)
     for file in files:
         try:
+            chains = read_backbone(file, max_bytes=max_bytes)
+            _check_lengths(file, chains, max_bytes)
             content = file.read_bytes()
-            chains = read_backbone(file)
         except (UserInputError, OSError) as error:
             rejected.append(Rejected(str(file), " ".join(str(error).split())))
             continue
@@ -91,6 +94,13 @@ def read_structures(files: Sequence[Path]) -> tuple[list[Structure], list[Reject
                 )
             )
     return structures, rejected
+
+
+def _check_lengths(file: Path, chains: Sequence[Chain], max_bytes: int) -> None:
+    """Raise where pairs of residues, of which figures are made, would take much more memory than the file may have."""
+    longest = max(map(len, chains))
+    if _BYTES_A_PAIR * longest**2 > _SPREAD * max_bytes:
+        raise StructureError(file, f"has a chain of {longest} residues, too long", "give a larger max_megabytes")
 
 
 def _residue_confidence(content: bytes, length: int) -> npt.NDArray[np.floating] | None:
@@ -127,10 +137,13 @@ def _confidences(folder: Path) -> dict[str, float]:
     if not table.is_file():
         return {}
     found = {}
-    with table.open(encoding="utf-8", newline="", errors="replace") as lines:
-        for row in csv.DictReader(lines):
-            try:
-                found[row["file"]] = float(row["confidence"])
-            except (KeyError, TypeError, ValueError):
-                continue  # another program's table
+    try:
+        _, rows = read_table(table)
+    except UserInputError:
+        return {}  # another program's file
+    for row in rows:
+        try:
+            found[row["file"]] = float(row["confidence"])
+        except (KeyError, ValueError):
+            continue  # another program's table
     return found

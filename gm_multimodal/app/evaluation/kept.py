@@ -1,10 +1,17 @@
 """What was computed once stays computed: figures on disk by what they depend on, one line each, safe against a kill."""
 
+import io
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from gm_multimodal.errors import TooLarge, UserInputError
+from gm_multimodal.files import append
+from gm_multimodal.reading import MAX_BYTES, read_bytes
+
+_LONGEST_LINE: Final = 4_000_000
+_MOST_PARTS: Final = 10_000  # lists of a line
 
 
 class Kept:
@@ -18,15 +25,18 @@ class Kept:
         self._path = path
         self._values: dict[str, Any] = {}
         self._ends_clean = True
-        if path.exists():
-            content = path.read_bytes()
+        if path.is_file():
+            content = _content(path)
             self._ends_clean = content.endswith(b"\n") or not content
-            for line in content.decode("utf-8", "replace").splitlines():
-                try:
-                    key, value = json.loads(line)
-                except ValueError:
+            for line in io.BytesIO(content):
+                if len(line) > _LONGEST_LINE or line.count(b"[") + line.count(b"{") > _MOST_PARTS:
                     continue
-                self._values[key] = value
+                try:
+                    key, value = json.loads(line.decode("utf-8", "replace"))
+                except (ValueError, TypeError, RecursionError):
+                    continue
+                if isinstance(key, str):
+                    self._values[key] = value
 
     def __contains__(self, key: str) -> bool:
         """Tell whether the value of a key is known."""
@@ -40,9 +50,13 @@ class Kept:
         """Keep values, in memory and on disk."""
         new = dict(items)
         lines = "".join(f"{json.dumps([key, value])}\n" for key, value in new.items())
-        with self._path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(lines if self._ends_clean else f"\n{lines}")
-            file.flush()
-            os.fsync(file.fileno())
+        append(self._path, (lines if self._ends_clean else f"\n{lines}").encode())
         self._ends_clean = True
         self._values |= new
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_bytes(path, MAX_BYTES)
+    except TooLarge as error:
+        raise UserInputError(f"{path} {error.reason}: move it away, and it is computed again.") from error

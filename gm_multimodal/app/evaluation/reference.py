@@ -22,6 +22,7 @@ from gm_multimodal.protein.metrics.distributions import (
 )
 from gm_multimodal.protein.metrics.novelty import LENGTH_WINDOW, References, highest_tm
 from gm_multimodal.protein.metrics.structure import Structure
+from gm_multimodal.reading import DATASET_SHARE
 
 MOST_DESCRIBED: Final = 500
 """Reference structures whose figures are computed for distributions: evenly chosen among those of fitting lengths."""
@@ -56,8 +57,13 @@ class Reference:
     source: str
 
 
-def read_reference(place: str, split: str) -> Reference:
+def read_reference(place: str, split: str, max_bytes: int) -> Reference:
     """Read a dataset (a Parquet file, or a folder with some) or a folder, file or pattern of structures.
+
+    Args:
+        place: where they are.
+        split: of a dataset.
+        max_bytes: of a structure file, unpacked; a dataset may take `DATASET_SHARE` times as much.
 
     Raises:
         UserInputError: Nothing there can be read.
@@ -66,13 +72,19 @@ def read_reference(place: str, split: str) -> Reference:
     if path.suffix == ".parquet" or (path.is_dir() and any(path.glob("*.parquet"))):
         from gm_multimodal.protein.dataset import read_chains
 
-        chains = read_chains(path, split=None if split == "all" else split, min_length=4, max_length=10**6)
+        chains = read_chains(
+            path,
+            split=None if split == "all" else split,
+            min_length=4,
+            max_length=10**6,
+            max_bytes=DATASET_SHARE * max_bytes,
+        )
         structures = [
             Structure(row.id, place, "", "", row.coordinates, row.tokens, np.arange(len(row))) for row in chains.rows
         ]
         source = f"{place} ({split} split)" if split != "all" else place
     else:
-        structures, rejected = read_structures(structure_files("reference", place))
+        structures, rejected = read_structures(structure_files("reference", place), max_bytes)
         if not structures:
             raise UserInputError(f"reference={place}: no file can be read. The first: {rejected[0].reason}")
         source = place

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,12 +16,15 @@ from gm_multimodal.app.images.judge import Judge, make_judge
 from gm_multimodal.app.images.sample import COLUMNS, SHOWN, write_images
 from gm_multimodal.app.images.table import HELD_OUT, Cell, Results, Row, markdown
 from gm_multimodal.app.images.train import train
+from gm_multimodal.app.out_folder import writing
 from gm_multimodal.app.records import check_record, keep_record
-from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.images_benchmark import ImageBenchmarkConfig
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
+from gm_multimodal.app.terminal import show
+from gm_multimodal.app.training import held
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.files import write_atomically
+from gm_multimodal.files import leftovers, own_folder, write_atomically
 from gm_multimodal.images.dataset import ImageSet, load_images, points_of
 from gm_multimodal.images.pictures import write_grid
 from gm_multimodal.images.product import Pixels
@@ -30,9 +34,10 @@ from gm_multimodal.images.samplers import ImageSampler, Settings
 from gm_multimodal.training.images import ImageModel, load_image_model
 
 # More cells continue a table; these do not change those that are there.
-_MAY_DIFFER = ("out", "samplers", "calls", "seeds", "threads", "device", "checkpoint")
+_MAY_DIFFER = ("out", "samplers", "calls", "seeds", "threads", "device", "checkpoint", "max_megabytes")
 _DIGEST = "checkpoint_digest"
 _KEY, _KIND = "samplers", "benchmark"
+_OUTPUTS = ("table.csv", "table.md", "classifier.safetensors", "held_out.png", "samples", "grids")
 
 
 def benchmark(config: ImageBenchmarkConfig) -> Path:
@@ -46,7 +51,9 @@ def benchmark(config: ImageBenchmarkConfig) -> Path:
     cells = [*itertools.product(config.chosen, config.calls, range(config.seeds))]
     set_threads(config.threads)
     device = resolve_device(config.device)
-    training, held_out = (load_images(config.data, split) for split in ("train", "test"))
+    training, held_out = (
+        load_images(config.data, split, config.max_megabytes * MEGABYTE) for split in ("train", "test")
+    )
     # What could fail after hours of training fails before it, and a folder is claimed when all is known to work.
     labels_of(training)
     if config.inception:
@@ -56,6 +63,14 @@ def benchmark(config: ImageBenchmarkConfig) -> Path:
                 f"inception={config.inception} is TorchScript, which is a program: if you trust its source, add "
                 "allow_code=true."
             )
+    with held(Path(config.out)):
+        return _complete(config, cells, training, held_out, device)
+
+
+def _complete(
+    config: ImageBenchmarkConfig, cells: Sequence[Cell], training: ImageSet, held_out: ImageSet, device: torch.device
+) -> Path:
+    """Compute the cells that are missing, and return the table."""
     _check_record(config)
     checkpoint = Path(config.checkpoint).expanduser() if config.checkpoint else _trained(config)
     model = load_image_model(checkpoint, allow_code=config.allow_code)
@@ -95,11 +110,12 @@ def _cell(
     stem = f"{name}_{calls}_{seed}"
     out = Path(config.out)
     with writing(out):
-        for folder in ("samples", "grids"):
-            (out / folder).mkdir(exist_ok=True)
-        write_images(out / "samples" / f"{stem}.npz", images)
+        samples, grids = (own_folder(out / folder) for folder in ("samples", "grids"))
+        for file in (*leftovers(samples, rf"{stem}\.npz"), *leftovers(grids, rf"{stem}\.png")):
+            file.unlink()
+        write_images(samples / f"{stem}.npz", images)
         points = points_of(images, model.pixels.levels)
-        write_grid(out / "grids" / f"{stem}.png", points[:SHOWN], COLUMNS)
+        write_grid(grids / f"{stem}.png", points[:SHOWN], COLUMNS)
     return {**judge.row(points), **_named(*cell), "cpu_seconds": f"{seconds:.1f}"}
 
 
@@ -114,6 +130,8 @@ def _trained(config: ImageBenchmarkConfig) -> Path:
     folder = Path(config.out) / "train"
     released, finished = folder / "model.safetensors", folder / "finished"
     if not (released.is_file() and finished.is_file()):
+        with writing(folder):
+            own_folder(folder)
         train(ImageTrainConfig(**{**settings, "out": str(folder)}))
         write_atomically(finished, "")
     return released
@@ -134,7 +152,7 @@ def _report(config: ImageBenchmarkConfig, out: Path, rows: dict[Cell, Row]) -> P
         ]
     )
     write_atomically(out / "table.md", text + "\n")
-    print(f"\n{text}\n\nAll figures are in {out / 'table.csv'}, pictures in {out / 'grids'}.")
+    show("", *text.split("\n"), "", f"All figures are in {out / 'table.csv'}, pictures in {out / 'grids'}.")
     return out / "table.csv"
 
 
@@ -156,12 +174,12 @@ def _some(points: Tensor, number: int) -> Tensor:
 def _check_record(config: ImageBenchmarkConfig) -> None:
     """Refuse a folder that holds a table of other settings, before anything is computed."""
     record = recorded(config)
-    check_record(Path(config.out), record, key=_KEY, kind=_KIND, may_differ=(*_MAY_DIFFER, _DIGEST))
+    check_record(Path(config.out), record, key=_KEY, kind=_KIND, may_differ=(*_MAY_DIFFER, _DIGEST), outputs=_OUTPUTS)
 
 
 def _keep_record(config: ImageBenchmarkConfig, digest: str) -> Path:
     """Write config.yaml, refusing a folder that holds a table of other settings or of another checkpoint."""
     out, record = Path(config.out), {**recorded(config), _DIGEST: digest}
     with writing(out):
-        keep_record(out, record, key=_KEY, kind=_KIND, may_differ=_MAY_DIFFER)
+        keep_record(out, record, key=_KEY, kind=_KIND, may_differ=_MAY_DIFFER, outputs=_OUTPUTS)
     return out

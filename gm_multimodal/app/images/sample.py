@@ -10,11 +10,15 @@ from tqdm import tqdm
 
 from gm_multimodal.app.devices import resolve_device, set_threads
 from gm_multimodal.app.foreign_code import recorded
+from gm_multimodal.app.out_folder import only_run_in, writing
 from gm_multimodal.app.records import keep_record
-from gm_multimodal.app.run_folder import writing
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.images_sample import ImageSampleConfig
+from gm_multimodal.app.terminal import show
+from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import points_of
+from gm_multimodal.images.formats.tables import read_arrays
 from gm_multimodal.images.pictures import write_gif, write_grid
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.samplers import ImageSampler, Settings
@@ -24,8 +28,8 @@ from gm_multimodal.training.images import load_image_model
 SHOWN, COLUMNS = 64, 16
 """Images of a picture, and of one of its rows."""
 
-_SAMPLES = "samples.npz"
-_MAY_DIFFER = ("out", "threads", "trajectory", "num_samples")
+_SAMPLES, _PICTURE, _FILM = "samples.npz", "samples.png", "trajectory.gif"
+_MAY_DIFFER = ("out", "threads", "trajectory", "num_samples", "max_megabytes")
 
 
 def sample(config: ImageSampleConfig) -> Path:
@@ -41,27 +45,38 @@ def sample(config: ImageSampleConfig) -> Path:
     settings = Settings(config.jump_weight, config.noise, config.late)
     precision = getattr(torch, config.precision)
     sampler = ImageSampler(config.sampler, config.calls, settings, config.sample_batch, precision, device)
-    out = _keep_record(config, model.digest)
-    network, images = model.network.to(device), _drawn(out / _SAMPLES)
-    if len(images) < config.num_samples:
-        with tqdm(total=config.num_samples, unit="image", disable=None) as bar:
-            images = sampler.images(network, model.pixels, config.seed, config.num_samples, bar.update)
-    with writing(out):
-        write_images(out / _SAMPLES, images)
-        write_grid(out / "samples.png", points_of(images[:SHOWN], model.pixels.levels), COLUMNS)
-        if config.trajectory:
-            film = _film(sampler, network, model.pixels, config.seed, min(config.num_samples, SHOWN))
-            write_gif(out / "trajectory.gif", film, COLUMNS)
-    print(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
+    with only_run_in(Path(config.out)):
+        out = _keep_record(config, model.digest)
+        images = _complete(out, config, sampler, model.network.to(device), model.pixels)
+    show(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
     return out
 
 
-def _drawn(path: Path) -> Tensor:
+def _complete(
+    out: Path, config: ImageSampleConfig, sampler: ImageSampler, network: nn.Module, pixels: Pixels
+) -> Tensor:
+    """Draw the images that are missing, write everything and return the images, uint8 [N, C, H, W]."""
+    images = _drawn(out / _SAMPLES, config.max_megabytes * MEGABYTE)
+    if len(images) < config.num_samples:
+        with tqdm(total=config.num_samples, unit="image", disable=None) as bar:
+            images = sampler.images(network, pixels, config.seed, config.num_samples, bar.update)
+    with writing(out):
+        write_images(out / _SAMPLES, images)
+        write_grid(out / _PICTURE, points_of(images[:SHOWN], pixels.levels), COLUMNS)
+        if config.trajectory:
+            film = _film(sampler, network, pixels, config.seed, min(config.num_samples, SHOWN))
+            write_gif(out / _FILM, film, COLUMNS)
+    return images
+
+
+def _drawn(path: Path, max_bytes: int) -> Tensor:
     """Return the images that lie in a folder already, uint8 [N, C, H, W]: fewer than asked for are drawn anew."""
     if not path.is_file():
         return torch.zeros(0, 1, 1, 1, dtype=torch.uint8)
-    with np.load(path, allow_pickle=False) as file:
-        return torch.from_numpy(file["images"])
+    images = read_arrays(path, max_bytes).get("images")
+    if images is None or images.dtype != np.uint8 or images.ndim != 4:
+        raise UserInputError(f"{path} holds no images of ours: give another out=FOLDER.")
+    return torch.from_numpy(images)
 
 
 def write_images(path: Path, images: Tensor) -> None:
@@ -83,5 +98,6 @@ def _keep_record(config: ImageSampleConfig, digest: str) -> Path:
     out = Path(config.out)
     record = {**recorded(config), "checkpoint": digest}
     with writing(out):
-        keep_record(out, record, key="sampler", kind="set of samples", may_differ=_MAY_DIFFER)
+        rules = {"may_differ": _MAY_DIFFER, "outputs": (_SAMPLES, _PICTURE, _FILM)}
+        keep_record(out, record, key="sampler", kind="set of samples", **rules)
     return out

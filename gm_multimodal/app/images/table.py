@@ -1,12 +1,11 @@
 """The table of a benchmark of samplers: a row for each sampler, number of calls and seed, one at a time."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from gm_multimodal.app.csv_table import write_table
+from gm_multimodal.app.csv_table import read_table, write_table
 from gm_multimodal.errors import UserInputError
 
 COLUMNS = (
@@ -56,10 +55,8 @@ class Results:
         """
         if not self.path.exists():
             return {}
-        with self.path.open(encoding="utf-8", newline="") as lines:
-            reader = csv.DictReader(lines)
-            rows = list(reader)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        columns, rows = read_table(self.path)
+        if columns != COLUMNS:
             raise UserInputError(f"{self.path} has other columns than a benchmark's: move it away, or give other out=.")
         return {(row["sampler"], int(row["calls"]), int(row["seed"])): row for row in rows}
 

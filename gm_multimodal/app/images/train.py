@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
+from gm_multimodal.app.schemas.checks import MEGABYTE
 from gm_multimodal.app.schemas.images_train import ImageTrainConfig
-from gm_multimodal.app.training import keep_record, say, set_training_threads
+from gm_multimodal.app.training import say, set_training_threads, training_folder
 from gm_multimodal.images.dataset import ImageSet, load_images
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.training.build import build, build_network
@@ -25,7 +26,7 @@ def train(config: ImageTrainConfig) -> Path:
         DatasetError: The images cannot be read.
     """
     set_training_threads(config.threads)
-    images, held_out = (load_images(config.data, split) for split in ("train", "test"))
+    images, held_out = (load_images(config.data, split, config.max_megabytes * MEGABYTE) for split in ("train", "test"))
     bins = min(images.levels, _MOST_BINS) if isinstance(config.bins, str) else config.bins
     pixels = Pixels(images.shape, images.levels, bins)
     (outputs,) = pixels.heads.output_shape[1:]
@@ -38,8 +39,8 @@ def train(config: ImageTrainConfig) -> Path:
     described = {"shape": list(images.shape), "levels": images.levels, "bins": bins}
     recipe = Recipe({"network": network, "pixels": described}, _provenance(config, images))
     # The path of the data may change, the images may not: nothing else in the settings tells one set from another.
-    out = keep_record(config, images=images.digest())
-    released = fit(module, data, recipe, out, config.trainer, config.ema_decay)
+    with training_folder(config, images=images.digest()) as out:
+        released = fit(module, data, recipe, out, config.trainer, config.ema_decay)
     say(f"The checkpoint is {released}. To use it: gm-multimodal images sample checkpoint={released}")
     return released
 

@@ -11,9 +11,11 @@ import yaml
 from gm_multimodal import __version__
 from gm_multimodal.app.evaluation.inputs import Rejected
 from gm_multimodal.app.evaluation.tables import shown
+from gm_multimodal.app.plain_yaml import read_yaml
 from gm_multimodal.app.report.payload import MOST_DRAWN, MOST_TRAJECTORIES, payload
 from gm_multimodal.app.report.plots import comparison_plots, ramachandran_plots
 from gm_multimodal.app.report.results import Results
+from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 
 _ASSETS = Path(__file__).parent
@@ -182,8 +184,8 @@ def _configuration(folders: Sequence[Path]) -> str:
     parts = []
     for folder in folders:
         try:
-            content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+            content = read_yaml(folder / "config.yaml")
+        except UserInputError:
             continue
         if isinstance(content, dict) and "made_with" in content:
             text = yaml.safe_dump(json.loads(json.dumps(content, default=str)), sort_keys=False, allow_unicode=True)

@@ -8,6 +8,9 @@ from gm_multimodal.errors import UserInputError
 
 _LITERAL = "literal"
 
+MEGABYTE = 1_000_000
+"""What `max_megabytes` counts, in bytes."""
+
 
 def literal() -> Any:
     """Declare a field whose value is taken as the shell delivers it: no sweeps, no quoting, no interpolation."""

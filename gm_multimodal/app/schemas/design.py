@@ -77,6 +77,7 @@ class DesignConfig:
     ideal_bonds: bool
     jump_weight: float
     sequence_temperature: float
+    max_megabytes: int
     batch_size: int
     device: str
     threads: int | str
@@ -117,6 +118,7 @@ class DesignConfig:
                 f"jump_weight={self.jump_weight} is without effect here: add process/rotations=superposition."
             )
         above("sequence_temperature", self.sequence_temperature, 0)
+        at_least("max_megabytes", self.max_megabytes, 1)
         at_least("batch_size", self.batch_size, 1)
         one_of("device", self.device, DEVICES)
         one_of("format", self.format, FORMATS)

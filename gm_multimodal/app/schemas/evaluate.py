@@ -18,6 +18,7 @@ class EvaluateConfig:
     """
 
     reference_split: str
+    max_megabytes: int
     most_compared: int
     most_candidates: int
     threads: int | str
@@ -35,6 +36,7 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         one_of("reference_split", self.reference_split, SPLITS)
+        at_least("max_megabytes", self.max_megabytes, 1)
         at_least("most_compared", self.most_compared, 2)
         at_least("most_candidates", self.most_candidates, 1)
         check_threads(self.threads)

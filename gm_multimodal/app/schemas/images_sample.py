@@ -54,6 +54,7 @@ class ImageSampleConfig(SimulationConfig):
     sampler: str
     calls: int
     num_samples: int
+    max_megabytes: int
     seed: int
     trajectory: bool
     threads: int | str
@@ -65,6 +66,7 @@ class ImageSampleConfig(SimulationConfig):
         one_of("sampler", self.sampler, SAMPLERS)
         at_least("calls", self.calls, 1)
         at_least("num_samples", self.num_samples, 1)
+        at_least("max_megabytes", self.max_megabytes, 1)
         at_least("seed", self.seed, 0)
         check_threads(self.threads)
         check_filled("checkpoint", self.checkpoint)

@@ -15,6 +15,7 @@ class RunConfig:
     """
 
     seed: int
+    max_megabytes: int
     ema_decay: float
     threads: int | str
     optimisation: dict[str, Any]
@@ -25,6 +26,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         at_least("seed", self.seed, 0)
+        at_least("max_megabytes", self.max_megabytes, 1)
         within("ema_decay", self.ema_decay, 0, 1)
         check_threads(self.threads)
         check_filled("data", self.data)

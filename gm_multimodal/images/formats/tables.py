@@ -1,21 +1,25 @@
 """Images in npz files: plain arrays, the batches of ImageNet32, and encoded JPEG bytes."""
 
+import math
 import zipfile
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from gm_multimodal.errors import DatasetError
+from gm_multimodal.errors import DatasetError, TooLarge
 from gm_multimodal.images.formats.encoded import decode
 from gm_multimodal.images.formats.raw import RawImages, Split
+from gm_multimodal.reading import check_size, read_at_most
 
 _SIDE: Final = 32
 _BATCHES: Final = 10
 _TEST_STRIDE: Final = 10
+_MOST_ARRAYS: Final = 1000
+_ENTRY: Final = b"PK\x01\x02"
 _WANTED: Final = "'images' or 'data' (and 'labels'), for example 'train_images' and 'test_images'"
 
 Arrays = Mapping[str, npt.NDArray]
@@ -26,7 +30,7 @@ def is_imagenet(folder: Path) -> bool:
     return any(folder.glob("train_data_batch_*.npz"))
 
 
-def read_imagenet(folder: Path, split: Split) -> RawImages:
+def read_imagenet(folder: Path, split: Split, max_bytes: int) -> RawImages:
     """Read ``train_data_batch_*.npz`` or ``val_data.npz`` of ImageNet32, [N, 3, 32, 32]; its labels begin at 1.
 
     Raises:
@@ -34,7 +38,7 @@ def read_imagenet(folder: Path, split: Split) -> RawImages:
     """
     batches = [f"train_data_batch_{number}.npz" for number in range(1, _BATCHES + 1)]
     paths = [folder / name for name in (["val_data.npz"] if split == "test" else batches)]
-    parts = [_plain(path, _open(path), "") for path in paths]
+    parts = [_plain(path, read_arrays(path, max_bytes // len(paths)), "") for path in paths]
     labels = [part.labels for part in parts if part.labels is not None]
     if len(labels) < len(parts):
         raise DatasetError(f"folder {folder}: a batch of ImageNet has no 'labels'")
@@ -44,7 +48,7 @@ def read_imagenet(folder: Path, split: Split) -> RawImages:
     return RawImages(np.concatenate([part.images for part in parts]), numbers - 1)
 
 
-def read_npz(path: Path, split: Split) -> RawImages:
+def read_npz(path: Path, split: Split, max_bytes: int) -> RawImages:
     """Read ``images`` or ``data`` and ``labels`` of an npz file, or its encoded ``train_jpeg``.
 
     Names may begin with the split, as in ``train_images`` or ``test_labels``; without it every tenth image is a test
@@ -54,9 +58,9 @@ def read_npz(path: Path, split: Split) -> RawImages:
     Raises:
         DatasetError: naming the file and what it holds.
     """
-    arrays = _open(path)
+    arrays = read_arrays(path, max_bytes)
     if f"{split}_jpeg" in arrays:
-        return _encoded(path, arrays, split)
+        return _encoded(path, arrays, split, max_bytes)
     if any(name.startswith(("train_", "test_")) for name in arrays):
         return _plain(path, arrays, f"{split}_")
     images, labels = _plain(path, arrays, "")
@@ -65,14 +69,58 @@ def read_npz(path: Path, split: Split) -> RawImages:
     return RawImages(images[chosen], None if labels is None else labels[chosen])
 
 
-def _open(path: Path) -> Arrays:
+def read_arrays(path: Path, max_bytes: int) -> Arrays:
+    """Read the arrays of an npz file: what their headers announce is compared with the limit, and then with what comes.
+
+    Raises:
+        DatasetError: It is damaged, holds objects, or its arrays take more bytes than that together.
+    """
+    arrays: dict[str, npt.NDArray] = {}
+    left = max_bytes
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DatasetError(f"{path} is a single array; save it as npz with the name 'images'")
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        check_size(path, max_bytes)
+        if not zipfile.is_zipfile(path):
+            raise DatasetError(f"{path} is not an npz file; save images by numpy.savez with the name 'images'")
+        _check_directory(path)
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as file:
+                    array = _read_array(file, left)
+                left -= array.nbytes
+                arrays[name.removesuffix(".npy")] = array
+    except TooLarge as error:
+        raise DatasetError(f"{path} holds more than {max_bytes / 1e6:g} MB: give a larger max_megabytes") from error
+    except DatasetError:
+        raise
+    except Exception as error:  # a damaged archive raises whatever its method of compression does
         raise DatasetError(f"{path} cannot be read as npz ({error})") from error
+    return arrays
+
+
+def _check_directory(path: Path) -> None:
+    """Refuse an archive of very many members before its directory is read."""
+    found, rest = 0, b""
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            found += (rest + part).count(_ENTRY)
+            rest = part[1 - len(_ENTRY) :]
+    if found > _MOST_ARRAYS:
+        raise ValueError(f"it has more than {_MOST_ARRAYS} arrays")
+
+
+def _read_array(file: IO[bytes], max_bytes: int) -> npt.NDArray:
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_fortran, kind = header(file)
+    if kind.hasobject:
+        raise ValueError("it holds objects, not numbers")
+    size = math.prod(shape) * kind.itemsize
+    if size > max_bytes or min(shape, default=1) < 0:
+        raise TooLarge("announces more than", max_bytes)
+    content = read_at_most(file, size)
+    if len(content) < size:
+        raise ValueError(f"it announces {size} bytes and has {len(content)}")
+    return np.frombuffer(content, dtype=kind).reshape(shape, order="F" if is_fortran else "C")
 
 
 def _plain(path: Path, arrays: Arrays, prefix: str) -> RawImages:
@@ -106,13 +154,15 @@ def _labels(path: Path, labels: npt.NDArray, count: int) -> npt.NDArray[np.int64
     return labels.astype(np.int64)
 
 
-def _encoded(path: Path, arrays: Arrays, split: Split) -> RawImages:
+def _encoded(path: Path, arrays: Arrays, split: Split, max_bytes: int) -> RawImages:
     missing = [name for name in (f"{split}_offsets", f"{split}_label") if name not in arrays]
     if missing:
         raise DatasetError(f"{path} has {split}_jpeg, but no {' nor '.join(missing)}")
-    content, offsets = arrays[f"{split}_jpeg"].tobytes(), arrays[f"{split}_offsets"].tolist()
-    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(content) or np.diff(offsets).min() < 1:
+    content, offsets = memoryview(arrays[f"{split}_jpeg"].tobytes()), arrays[f"{split}_offsets"]
+    is_list = offsets.ndim == 1 and offsets.dtype.kind in "iu" and len(offsets) > 1
+    if not (is_list and offsets[0] == 0 and offsets[-1] == len(content) and (offsets[1:] > offsets[:-1]).all()):
         raise DatasetError(f"{path}: {split}_offsets do not cut the {len(content)} bytes of {split}_jpeg in order")
-    pieces = pairwise(offsets)
-    images = decode((f"image {k} of {path}", content[a:b]) for k, (a, b) in enumerate(pieces))
+    pieces = enumerate(pairwise(offsets))
+    pictures = ((f"image {k} of {path}", bytes(content[int(a) : int(b)])) for k, (a, b) in pieces)
+    images = decode(pictures, len(offsets) - 1, max_bytes)
     return RawImages(images, _labels(path, arrays[f"{split}_label"], len(images)))

@@ -15,14 +15,19 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gm_multimodal.errors import CheckpointError, DatasetError
+from gm_multimodal.errors import CheckpointError, DatasetError, TooLarge
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import ImageSet
+from gm_multimodal.reading import check_weights
 
 FEATURES: Final = 64
 """Number d of features."""
 
+MOST_CLASSES: Final = 100_000
+"""Labels of a data set."""
+
 _GREY_WIDTH, _COLOUR_WIDTH = 32, 64
+_MOST_SIDE: Final = 4096
 _LARGE_SIDE: Final = 16  # pictures beyond this many pixels are halved by the first convolution
 _BATCH, _LEAST_STEPS, _EPOCHS = 128, 800, 6
 _RATE, _WEIGHT_DECAY, _WARM = 3e-3, 0.05, 0.1
@@ -111,18 +116,31 @@ def load_classifier(path: str | Path) -> Classifier:
     """Read what `Classifier.save` wrote.
 
     Raises:
-        CheckpointError: The file is missing or is no classifier of images.
+        CheckpointError: The file is missing, too large, or is no classifier of images.
     """
     try:
+        check_weights(Path(path))
         with safe_open(path, "pt") as file:
             settings = json.loads((file.metadata() or {})[_KEY])
             weights = {name: file.get_tensor(name) for name in file.keys()}
-        channels, height, width = settings["shape"]
-        network = ConvNet(channels, max(height, width), settings["classes"])
+        (channels, height, width), classes, data = settings["shape"], settings["classes"], str(settings["data"])
+        _check_sizes(channels, height, width, classes)
+        network = ConvNet(channels, max(height, width), classes)
         network.load_state_dict(weights)
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is no classifier of images that can be read ({error})") from error
-    return Classifier(network.eval(), (channels, height, width), settings["classes"], settings["data"])
+    except TooLarge as error:
+        raise CheckpointError(f"{path} is no classifier of images that can be read (it {error.reason})") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} is no classifier of images that can be read ({reason})") from error
+    return Classifier(network.eval(), (channels, height, width), classes, data)
+
+
+def _check_sizes(channels: object, height: object, width: object, classes: object) -> None:
+    """Raise before a network of absurd size is made for them."""
+    bounds = {"channels": (channels, 3), "height": (height, _MOST_SIDE), "width": (width, _MOST_SIDE)}
+    for name, (size, most) in {**bounds, "classes": (classes, MOST_CLASSES)}.items():
+        if type(size) is not int or not 1 <= size <= most:
+            raise ValueError(f"its {name} are {str(size)[:20]}, not 1 to {most}")
 
 
 def train_classifier(images: ImageSet, *, seed: int, device: torch.device | None = None) -> Classifier:
@@ -174,4 +192,6 @@ def labels_of(images: ImageSet) -> Tensor:
         raise DatasetError(f"data {images.name} has no labels, which a classifier needs; put classes into folders")
     if len(images.labels.unique()) < 2:
         raise DatasetError(f"data {images.name} has one label for all images; a classifier needs two or more")
+    if int(images.labels.max()) >= MOST_CLASSES:
+        raise DatasetError(f"data {images.name} has the label {int(images.labels.max())}; give 0 to {MOST_CLASSES - 1}")
     return images.labels

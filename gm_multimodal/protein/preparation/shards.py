@@ -4,12 +4,11 @@ A shard is named by what decides its content (the files with their sizes and tim
 it is there; it is written under another name and renamed when it is complete. Rejections stand beside it as CSV.
 """
 
+import codecs
 import csv
 import dataclasses
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -17,9 +16,13 @@ from typing import Any, Final, final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gm_multimodal.files import TEMPORARY_SUFFIX
+from gm_multimodal.cells import as_cell
+from gm_multimodal.files import replacing
+from gm_multimodal.printable import message, printable
+from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, Stretch
 from gm_multimodal.protein.preparation.sources import Source
+from gm_multimodal.reading import DATASET_SHARE, MAX_DATASET_BYTES
 
 MOST_FILES: Final = 64
 """Files of a shard at most; half as many on average."""
@@ -59,10 +62,12 @@ class Shard:
     Attributes:
         sources: in order.
         path: the Parquet file that holds their chains once they are read.
+        max_bytes: what that may unpack to.
     """
 
     sources: Sequence[Source]
     path: Path
+    max_bytes: int = MAX_DATASET_BYTES
 
     @property
     def rejections(self) -> Path:
@@ -75,20 +80,20 @@ class Shard:
 
     def write(self, outcomes: Sequence[Outcome]) -> None:
         """Write what the files gave, in their order."""
-        with replacing(self.rejections) as path, path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+        with replacing(self.rejections) as file:
+            writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
             for outcome in outcomes:
                 writer.writerows(_cells(rejection) for rejection in outcome.rejected)
         rows = [_row(stretch) for outcome in outcomes for stretch in outcome.accepted]
         schema = pa.schema(_COLUMNS)
-        with replacing(self.path) as path, pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        with replacing(self.path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 writer.write_table(pa.Table.from_pylist(rows[start : start + _ROWS_AT_ONCE], schema))
 
     def scalars(self) -> Iterator[dict[str, Any]]:
         """Yield what tells a row apart, its sequence and its resolution, row by row."""
-        with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(_SCALARS)):
+        with open_parquet(self.path, texts=_SCALARS) as file:
+            for batch in batches(self.path, file, _SCALARS, self.max_bytes):
                 yield from batch.to_pylist()
 
 
@@ -103,7 +108,8 @@ def plan(sources: Iterable[Source], criteria: Criteria, folder: Path) -> list[Sh
         ends = hashlib.sha256(source.name.encode("utf-8", "replace")).digest()[0] < _ENDS
         if ends or len(parts[-1]) == MOST_FILES:
             parts.append([])
-    return [Shard(part, folder / f"{_digest(part, criteria)}.parquet") for part in parts if part]
+    limit = DATASET_SHARE * criteria.max_bytes
+    return [Shard(part, folder / f"{_digest(part, criteria)}.parquet", limit) for part in parts if part]
 
 
 def merge(
@@ -120,11 +126,11 @@ def merge(
     """
     columns = {name: kind for name, kind in _COLUMNS.items() if name != "positions" or with_positions}
     schema = pa.schema({**columns, **_ADDED}, metadata={_STATE: state})
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with replacing(path) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for number, shard in enumerate(shards):
-            with pq.ParquetFile(shard.path) as file:
+            with open_parquet(shard.path) as file:
                 place = 0
-                for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(columns)):
+                for batch in batches(shard.path, file, list(columns), shard.max_bytes):
                     keys = [row_key(number, place + i) for i in range(batch.num_rows)]
                     place += batch.num_rows
                     wanted = [i for i, key in enumerate(keys) if key in kept]
@@ -141,9 +147,17 @@ def rows_of(path: Path, state: str) -> int | None:
     """Return the number of rows of a merged file if it was made from this state, otherwise None."""
     if not path.is_file():
         return None
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         metadata = file.schema_arrow.metadata or {}
         return file.metadata.num_rows if metadata.get(_STATE.encode()) == state.encode() else None
+
+
+def is_merged(path: Path) -> bool:
+    """Return whether a file is one that `merge` wrote, whatever from; a copy that another program saved is not."""
+    try:
+        return _STATE.encode() in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowException, OSError):
+        return False
 
 
 def row_key(shard: int, row: int) -> str:
@@ -153,23 +167,12 @@ def row_key(shard: int, row: int) -> str:
 
 def write_rejections(path: Path, shards: Iterable[Shard], further: Sequence[Rejection]) -> None:
     """Write one table of all rejections, those of the files in order and then the further ones."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with replacing(path) as file:
+        writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
         writer.writerow(REJECTION_COLUMNS)
         for shard in shards:
-            file.write(shard.rejections.read_text(encoding="utf-8"))
+            file.write(shard.rejections.read_bytes())
         writer.writerows(_cells(rejection) for rejection in further)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name to write to; it takes the place of `path` if all went well, and disappears otherwise."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _digest(sources: Sequence[Source], criteria: Criteria) -> str:
@@ -186,15 +189,13 @@ def _digest(sources: Sequence[Source], criteria: Criteria) -> str:
 
 def _cells(rejection: Rejection) -> tuple[str, ...]:
     number = "" if rejection.number is None else f"{rejection.number:g}"
-    # names of files may hold what no encoding can write
-    texts = (rejection.file, rejection.chain, rejection.residues, rejection.reason, number)
-    return tuple(text.encode("utf-8", "replace").decode() for text in texts)
+    return tuple(map(as_cell, (rejection.file, rejection.chain, rejection.residues, message(rejection.reason), number)))
 
 
 def _row(stretch: Stretch) -> dict[str, Any]:
     return {
-        "id": stretch.id,
-        "source": stretch.source,
+        "id": printable(stretch.id),
+        "source": printable(stretch.source),
         "chain": stretch.chain,
         "model": stretch.model,
         "sequence": stretch.sequence,

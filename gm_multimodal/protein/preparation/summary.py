@@ -4,14 +4,18 @@ import csv
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
+import pyarrow as pa
 
+from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.preparation.shards import REJECTION_COLUMNS
 from gm_multimodal.protein.preparation.splits import SPLITS
+from gm_multimodal.reading import MAX_DATASET_BYTES
+
+_COLUMNS: Final = ("source", "length", "helix", "strand", "split", "cluster30")
 
 
 @final
@@ -42,7 +46,9 @@ class Summary:
 
 def summarise(dataset: Path, rejected: Path) -> Summary:
     """Read a dataset's scalars and the table of its rejections."""
-    table = pq.read_table(dataset, columns=["source", "length", "helix", "strand", "split", "cluster30"])
+    with open_parquet(dataset, texts=("source", "split")) as file:
+        parts = list(batches(dataset, file, _COLUMNS, MAX_DATASET_BYTES))
+    table = pa.Table.from_batches(parts)
     splits = np.array(table["split"].to_pylist())
     clusters = table["cluster30"].to_numpy()
     reasons: Counter[str] = Counter()
@@ -55,7 +61,7 @@ def summarise(dataset: Path, rejected: Path) -> Summary:
     return Summary(
         {name: int((splits == name).sum()) for name in SPLITS},
         {name: len(np.unique(clusters[splits == name])) for name in SPLITS},
-        len(table["source"].unique()),
+        len(set(table["source"].to_pylist())),
         table["length"].to_numpy().astype(np.int64),
         table["helix"].to_numpy().astype(np.float64),
         table["strand"].to_numpy().astype(np.float64),
