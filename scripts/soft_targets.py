@@ -31,11 +31,11 @@ from torch import Tensor
 from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.chains import Row
 from gm_multimodal.protein.dataset import read_chains
-from gm_multimodal.protein.residues import MASK, decode
+from gm_multimodal.protein.residues import MASK
 from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, to_levels
 
 RESIDUES_AT_ONCE = 3000
-SCHEMA = pa.schema({"id": pa.string(), CONTEXT: pa.list_(pa.string()), LEVELS: pa.list_(pa.binary())})
+SCHEMA = pa.schema({"id": pa.string(), CONTEXT: pa.list_(pa.int8()), LEVELS: pa.list_(pa.uint8())})
 
 
 def batches(rows: Sequence[Row], seed: int) -> list[list[Row]]:
@@ -78,11 +78,11 @@ def shard(teacher: Teacher, rows: Sequence[Row], seed: int, number: int) -> pa.T
     patterns = list(contexts(teacher, rows, seed, number))
     table: dict[str, list[object]] = {name: [] for name in SCHEMA.names}
     for k, row in enumerate(rows):
-        size = len(row)
+        context = torch.cat([tokens[k, : len(row)] for tokens, _ in patterns])
+        laws = torch.cat([law[k, : len(row)] for _, law in patterns])[context == MASK]
         table["id"].append(row.id)
-        table[CONTEXT].append([decode(tokens[k, :size]) for tokens, _ in patterns])
-        laws = [law[k, :size][tokens[k, :size] == MASK] for tokens, law in patterns]
-        table[LEVELS].append([to_levels(law.exp().numpy()).tobytes() for law in laws])
+        table[CONTEXT].append(context.numpy())
+        table[LEVELS].append(to_levels(laws.exp().numpy()).ravel())
     return pa.table(table, schema=SCHEMA)
 
 
@@ -108,18 +108,18 @@ def teach(rows: Sequence[Row], folder: Path, options: argparse.Namespace) -> Non
 
 def join(chains: Path, folder: Path, out: Path) -> str:
     """Write the dataset with what the shards hold, and say how much that is."""
-    table, known = pq.read_table(chains), {}
-    for file in sorted(folder.glob("*.parquet")):
-        for row in pq.read_table(file).to_pylist():
-            context, levels = known.setdefault(row["id"], ([], []))
-            context += row[CONTEXT]
-            levels += row[LEVELS]
+    table = pq.read_table(chains)
     names, columns = table["id"].to_pylist(), {}
-    for place, name in enumerate((CONTEXT, LEVELS)):
-        values = [known[key][place] if key in known else None for key in names]
-        columns[name] = pa.array(values, SCHEMA.field(name).type)
+    for column in (CONTEXT, LEVELS):
+        found: dict[str, list[np.ndarray]] = {}
+        for file in sorted(folder.glob("*.parquet")):
+            shard = pq.read_table(file, columns=["id", column])
+            for name, values in zip(shard["id"].to_pylist(), shard[column], strict=True):
+                found.setdefault(name, []).append(values.values.to_numpy())
+        joined = [np.concatenate(found[name]) if name in found else None for name in names]
+        columns[column] = pa.array(joined, SCHEMA.field(column).type)
     write_dataset(with_columns(table, columns), out)
-    return f"{sum(name in known for name in names)} of {len(names)} rows have soft targets: {out}"
+    return f"{len(names) - columns[CONTEXT].null_count} of {len(names)} rows have soft targets: {out}"
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row, coil_sh
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
 from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.residues import MASK, RESIDUES, encode
-from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, Pattern
+from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, MOST_LEVEL, Pattern
 from gm_multimodal.reading import MAX_DATASET_BYTES, check_size
 
 REDESIGNED: Final = "redesigned"
@@ -42,6 +42,7 @@ UNITS_PER_ANGSTROM: Final = 100
 """Integer coordinates are whole numbers of this part of an Angstrom."""
 
 _TEXTS: Final = ("id", "sequence", "split", "dssp", REDESIGNED)
+_INTEGERS: Final = ("positions", "chain_lengths", CONTEXT, LEVELS)  # lists of them
 _LONGEST_NAME: Final = 1000
 _MOST_CODE: Final = 1 << 60  # of a cluster
 _SHOWN: Final = 5
@@ -156,7 +157,7 @@ def _read_rows(
         optional = ("dssp", "positions", "chain_lengths", *_COLUMNS_OF[sequences])
         absent = dict.fromkeys((*optional, REDESIGNED, CONTEXT, LEVELS))
         columns += [name for name in optional if name in table.schema_arrow.names]
-        lists = [name for name in ("coordinates", "positions") if name in columns]
+        lists = [name for name in ("coordinates", *_INTEGERS) if name in columns]
         for batch in batches(file, table, columns, max_bytes):
             rows = batch.drop_columns(lists).to_pylist()
             for number, row in enumerate(rows):
@@ -195,8 +196,8 @@ def _check_columns(file: Path, schema: pa.Schema, sequences: str) -> None:
         kind = schema.field(name).type
         if not (pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)):
             raise DatasetError(f"{file}: column {name} is {kind}, not text")
-    for name in ("positions", "chain_lengths"):
-        kind = schema.field(name).type if name in schema.names else pa.list_(pa.int64())
+    for name in (name for name in _INTEGERS if name in schema.names):
+        kind = schema.field(name).type
         if not (_is_list(kind) and pa.types.is_integer(kind.value_type)):
             raise DatasetError(f"{file}: column {name} is {kind}, not a list of integers")
     for name in ("length", "cluster30"):
@@ -234,40 +235,51 @@ def _decode_row(file: Path, row: dict[str, Any]) -> Row:
     return Row(row["id"], coordinates, tokens, row["cluster30"], positions, chain, secondary, patterns)
 
 
-def _decode_patterns(where: str, row: dict[str, Any]) -> tuple[Pattern, ...]:
-    contexts, levels = row[CONTEXT] or [], row[LEVELS] or []
-    patterns = []
-    for context, law in zip(contexts, levels, strict=False):
-        tokens = np.array([MASK if letter == "X" else RESIDUES.find(letter) for letter in context or ""])
-        if len(tokens) != row["length"] or (tokens < 0).any():
-            raise DatasetError(f"{where}: {CONTEXT} is not {row['length']} of the letters {RESIDUES} and X")
-        hidden = int((tokens == MASK).sum())
-        if law is None or len(law) != len(RESIDUES) * hidden or not hidden:
-            raise DatasetError(
-                f"{where}: {LEVELS} is not {len(RESIDUES)} bytes for each X of {CONTEXT}, one X at least"
-            )
-        patterns.append(Pattern(tokens, np.frombuffer(law, dtype=np.uint8).reshape(hidden, -1)))
-    if len(contexts) != len(levels):
-        raise DatasetError(f"{where}: {len(contexts)} {CONTEXT}, but {len(levels)} {LEVELS}")
-    return tuple(patterns)
+def _integers(where: str, row: dict[str, Any], name: str) -> npt.NDArray[np.int64] | None:
+    """Return the list of integers in one column, or None where the row has none."""
+    values = None if row[name] is None else row[name].values
+    if values is None:
+        return None
+    if values.null_count:
+        raise DatasetError(f"{where}: {name} hold values that are missing")
+    return np.array(values.to_numpy(), dtype=np.int64)
 
 
 def _decode_places(where: str, row: dict[str, Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the places along the chain and the number of the chain of every residue, [L] each."""
     length = row["length"]
-    sizes = [length] if row["chain_lengths"] is None else row["chain_lengths"]
-    if None in sizes or min(sizes, default=0) < 1 or sum(sizes) != length:
+    sizes, positions = _integers(where, row, "chain_lengths"), _integers(where, row, "positions")
+    if sizes is None:
+        sizes = np.array([length])
+    if len(sizes) > length or sizes.min(initial=1) < 1 or sizes.max(initial=0) > length or sizes.sum() != length:
         raise DatasetError(f"{where}: chain_lengths are not whole numbers from 1 on that add up to {length}")
     chain = np.repeat(np.arange(len(sizes)), sizes)
-    given = None if row["positions"] is None else row["positions"].values
-    if given is None:
-        return np.concatenate([np.arange(size) for size in sizes]), chain
-    if given.null_count:
-        raise DatasetError(f"{where}: positions hold values that are missing")
-    positions = np.array(given.to_numpy(), dtype=np.int64)
+    if positions is None:
+        positions = np.arange(length) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     if len(positions) != length or (np.diff(positions)[np.diff(chain) == 0] < 1).any():
         raise DatasetError(f"{where}: positions are not {length} whole numbers that grow along each chain")
     return positions, chain
+
+
+def _decode_patterns(where: str, row: dict[str, Any]) -> tuple[Pattern, ...]:
+    context, levels = _integers(where, row, CONTEXT), _integers(where, row, LEVELS)
+    if context is None and levels is None:
+        return ()
+    if context is None or levels is None:
+        raise DatasetError(f"{where} has one of {CONTEXT} and {LEVELS}, not both")
+    length, types = row["length"], len(RESIDUES)
+    if len(context) % length or context.min(initial=0) < 0 or context.max(initial=0) > MASK:
+        raise DatasetError(f"{where}: {CONTEXT} are not {length} numbers from 0 to {MASK} for each pattern")
+    patterns = context.astype(np.int8).reshape(-1, length)
+    hidden = (patterns == MASK).sum(-1)
+    if len(levels) != types * hidden.sum() or levels.min(initial=0) < 0 or levels.max(initial=0) > MOST_LEVEL:
+        wanted = f"{types} numbers from 0 to {MOST_LEVEL} for each {MASK} of {CONTEXT}"
+        raise DatasetError(f"{where}: {LEVELS} are not {wanted}")
+    laws = levels.astype(np.uint8).reshape(-1, types)
+    if not hidden.all() or not laws.any(-1).all():
+        raise DatasetError(f"{where}: a pattern hides nothing, or a law is 0 everywhere")
+    parts = np.split(laws, np.cumsum(hidden)[:-1])
+    return tuple(Pattern(tokens, part) for tokens, part in zip(patterns, parts, strict=True))
 
 
 def _coil_share(coordinates: npt.NDArray[np.float32], dssp: str | None) -> float:

@@ -20,12 +20,13 @@ from gm_multimodal.product import Drawn
 from gm_multimodal.protein.residues import MASK, RESIDUES
 
 CONTEXT: Final = "soft_context"
-"""Column: for every pattern, one-letter codes of the revealed residues, X where a type is hidden."""
+"""Column: for one pattern after the other, the tokens of all residues, MASK where a type is hidden."""
 
 LEVELS: Final = "soft_levels"
-"""Column: for every pattern, 20 bytes for each hidden residue, which are `to_levels` of its law."""
+"""Column: for one pattern after the other, `to_levels` of the laws of all hidden residues."""
 
-_TOP: Final = 255
+MOST_LEVEL: Final = 255
+"""The level of the likeliest type."""
 
 
 @final
@@ -34,17 +35,17 @@ class Pattern:
     """A sequence in part, and what a teacher says of the rest.
 
     Attributes:
-        context: residue types, MASK where hidden, [L] int64.
+        context: residue types, MASK where hidden, [L] int8.
         levels: the law of every hidden residue, [H, 20] uint8.
     """
 
-    context: npt.NDArray[np.int64]
+    context: npt.NDArray[np.int8]
     levels: npt.NDArray[np.uint8]
 
 
 def to_levels(law: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     """Return round(255 sqrt(p / max p)) of laws p, [*B, 20]: cross-entropies are right to a thousandth of a nat."""
-    return np.round(_TOP * np.sqrt(law / law.max(-1, keepdims=True))).astype(np.uint8)
+    return np.round(MOST_LEVEL * np.sqrt(law / law.max(-1, keepdims=True))).astype(np.uint8)
 
 
 def from_levels(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -55,7 +55,7 @@ def test_the_bonds_are_those_of_dssp(chains, batch):
         x, r = (batch.state[name][row, :length] for name in ("translations", "rotations"))
         atoms = backbone_from_frames(x, r).numpy()
         breaks = chain_breaks(atoms)
-        expected = hydrogen_bonds(atoms, chains.tokens[row], ~breaks)
+        expected = hydrogen_bonds(atoms, chains.rows[row].tokens, ~breaks)
         expected[np.append(breaks, True)] = False
         found = np.zeros_like(expected)
         here = bonds.row == row

@@ -7,7 +7,7 @@ from gm_multimodal.errors import DatasetError
 from gm_multimodal.protein.chains import SECONDARY, UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.dataset import REQUIRED_COLUMNS, read_chains
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
-from gm_multimodal.protein.residues import decode
+from gm_multimodal.protein.residues import MASK, decode
 from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, to_levels
 
 ANY = {"split": None, "min_length": 1, "max_length": 1000}
@@ -238,33 +238,37 @@ def test_secondary_structure_is_that_of_the_column_or_unknown(written, rows):
 
 @pytest.fixture
 def soft(rows) -> pd.DataFrame:
-    law = to_levels(np.random.default_rng(0).dirichlet(np.ones(20), 7))
-    contexts = [["XXXXX", "AXDEX"], None, None]
-    levels = [[law[:5].tobytes(), law[5:].tobytes()], None, None]
-    return rows.assign(**{CONTEXT: contexts, LEVELS: levels})
+    levels = to_levels(np.random.default_rng(0).dirichlet(np.ones(20), 7))
+    contexts = [np.array([*[MASK] * 5, 0, MASK, 2, 3, MASK], dtype=np.int8), None, None]
+    return rows.assign(**{CONTEXT: contexts, LEVELS: [levels.ravel(), None, None]})
 
 
 def test_soft_targets_are_read_where_they_are_asked_for(written, soft):
     file = written(soft)
     assert [row.patterns for row in read_chains(file, **ANY).rows] == [(), (), ()]
-    everything, some = read_chains(file, **ANY, sequences="soft").rows[0].patterns
-    assert [decode(pattern.context) for pattern in (everything, some)] == ["XXXXX", "AXDEX"]
-    assert everything.levels.tobytes() + some.levels.tobytes() == b"".join(soft[LEVELS][0])
+    first, *others = read_chains(file, **ANY, sequences="soft").rows
+    assert [row.patterns for row in others] == [(), ()]
+    assert [decode(pattern.context) for pattern in first.patterns] == ["XXXXX", "AXDEX"]
+    assert [len(pattern.levels) for pattern in first.patterns] == [5, 2]
+    np.testing.assert_array_equal(np.concatenate([p.levels for p in first.patterns]).ravel(), soft[LEVELS][0])
     with pytest.raises(DatasetError, match=r"lacks the columns soft_context, .*scripts/soft_targets\.py adds"):
         read_chains(written(soft.drop(columns=[CONTEXT, LEVELS]), "plain.parquet"), **ANY, sequences="soft")
 
 
 @pytest.mark.parametrize(
-    ("contexts", "count", "message"),
+    ("context", "levels", "message"),
     [
-        (["AXDE"], 20, "row 'first': soft_context is not 5 of the letters"),
-        (["AXDEB"], 20, "row 'first': soft_context is not 5 of the letters"),
-        (["AXDEX"], 20, "row 'first': soft_levels is not 20 bytes for each X"),
-        (["ACDEF"], 0, "row 'first': soft_levels is not 20 bytes for each X"),
-        (["AXDEF", "XCDEF"], 20, "row 'first': 2 soft_context, but 1 soft_levels"),
+        ([0, MASK, 2, 3], [255] * 20, "soft_context are not 5 numbers from 0 to 20 for each pattern"),
+        ([0, MASK, 2, 3, 21], [255] * 20, "soft_context are not 5 numbers from 0 to 20 for each pattern"),
+        ([0, MASK, 2, 3, -1], [255] * 20, "soft_context are not 5 numbers from 0 to 20 for each pattern"),
+        ([0, MASK, 2, 3, MASK], [255] * 20, "soft_levels are not 20 numbers from 0 to 255 for each 20"),
+        ([0, MASK, 2, 3, 4], [256] * 20, "soft_levels are not 20 numbers from 0 to 255 for each 20"),
+        ([0, MASK, 2, 3, 4], [0] * 20, "a pattern hides nothing, or a law is 0 everywhere"),
+        ([0, MASK, 2, 3, 4, 0, 1, 2, 3, 4], [255] * 20, "a pattern hides nothing"),
+        ([0, MASK, 2, 3, 4], None, "has one of soft_context and soft_levels, not both"),
     ],
 )
-def test_malformed_soft_targets_are_described(written, soft, contexts, count, message):
-    soft[CONTEXT], soft[LEVELS] = [contexts, None, None], [[b"\xff" * count], None, None]
-    with pytest.raises(DatasetError, match=message):
+def test_malformed_soft_targets_are_described(written, soft, context, levels, message):
+    soft[CONTEXT], soft[LEVELS] = [context, None, None], [levels, [1], None]
+    with pytest.raises(DatasetError, match=f"row 'first':? {message}"):
         read_chains(written(soft), **ANY, sequences="soft")

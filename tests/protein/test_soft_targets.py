@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from gm_multimodal.protein.chains import Chains
 from gm_multimodal.protein.dataset import read_chains
-from gm_multimodal.protein.residues import encode
+from gm_multimodal.protein.residues import MASK, encode
 from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, from_levels, to_levels
 
 needs_teacher = pytest.mark.skipif(
@@ -125,13 +125,15 @@ def test_a_stopped_run_goes_on_to_the_same_targets(small_dataset, tmp_path, caps
     for row in whole:
         assert (row[CONTEXT] is None) == (row["split"] != "train")
         if row[CONTEXT] is not None:
-            hidden, native, drawn = row[CONTEXT]
-            assert hidden == "X" * row["length"]
-            assert all(a in ("X", b) for a, b in zip(native, row["sequence"], strict=True))
-            assert 0 < drawn.count("X") and len(drawn) == row["length"]
-            for context, levels in zip(row[CONTEXT], row[LEVELS], strict=True):
-                assert len(levels) == 20 * context.count("X")
-    assert len(run("whole", 100.0, rounds=2)[0][CONTEXT] or run("whole", 100.0, rounds=2)[5][CONTEXT]) == 5
+            hidden, native, drawn = np.array(row[CONTEXT]).reshape(3, -1)
+            assert (hidden == MASK).all()
+            assert ((native == MASK) | (native == encode(row["sequence"]))).all()
+            assert (native == MASK).any() and (drawn == MASK).any()
+            assert len(row[LEVELS]) == 20 * row[CONTEXT].count(MASK)
+    more = run("whole", 100.0, rounds=2)
+    assert [len(row[CONTEXT] or []) for row in more] == [5 * row["length"] * (row["split"] == "train") for row in whole]
+    taught = read_chains(tmp_path / "whole.parquet", split="train", min_length=1, max_length=1000, sequences="soft")
+    assert {len(row.patterns) for row in taught.rows} == {5}
 
 
 def test_levels_keep_cross_entropies_to_a_thousandth_of_a_nat():
