@@ -194,14 +194,13 @@ class DesignModule(MatchingModule):
 
     def training_step(self, batch: Any, number: int) -> Tensor:
         """Return the loss of one batch, the network being told a random part of what it takes as conditions."""
+        takes = getattr(self.network, "conditions", ())
+        if not takes:
+            return super().training_step(batch, number)
         assert isinstance(batch, ProteinBatch)
         # A stream of its own: the draws of the losses are the same whatever the network takes.
         noise = self.noise(self.global_step, -3 - self.share.place(number % self.share.accumulated))
-        taken = {
-            name: states
-            for name, states in random_conditions(batch, noise).items()
-            if name in getattr(self.network, "conditions", ())
-        }
+        taken = {name: states for name, states in random_conditions(batch, noise).items() if name in takes}
         context = dataclasses.replace(batch.context, conditions=taken)
         return super().training_step(dataclasses.replace(batch, context=context), number)
 

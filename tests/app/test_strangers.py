@@ -186,10 +186,10 @@ def test_no_metadata_of_a_stranger_is_taken_that_says_nothing(run, altered, payl
 
 def test_a_class_of_others_in_a_checkpoint_needs_a_word(run, altered, tmp_path, monkeypatch):
     (tmp_path / "their_package.py").write_text(
-        "from gm_multimodal.networks.residue_trunk import ResidueTrunk\n"
+        "from gm_multimodal.networks.frame_trunk import FrameTrunk\n"
         "open('ran', 'w').close()\n"
         "def their_network(**arguments):\n"
-        "    return ResidueTrunk(**arguments)\n"
+        "    return FrameTrunk(**arguments)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     checkpoint = altered(
@@ -205,11 +205,12 @@ def test_a_class_of_others_in_a_checkpoint_needs_a_word(run, altered, tmp_path, 
 
 def test_a_class_of_the_users_own_is_named_on_the_command_line(run, tmp_path, monkeypatch):
     (tmp_path / "own_package.py").write_text(
-        "from gm_multimodal.networks.residue_trunk import ResidueTrunk\n"
-        "class Own(ResidueTrunk.__mro__[1]):\n"
+        "from gm_multimodal.networks.frame_trunk import FrameTrunk\n"
+        "from torch import nn\n"
+        "class Own(nn.Module):\n"
         "    def __init__(self, **arguments):\n"
         "        super().__init__()\n"
-        "        self.trunk = ResidueTrunk(**arguments)\n"
+        "        self.trunk = FrameTrunk(**arguments)\n"
         "    def forward(self, *arguments):\n"
         "        return self.trunk(*arguments)\n"
     )

@@ -65,7 +65,7 @@ def test_soft_targets_are_for_learning_alone(tmp_path: Path) -> None:
     contexts = [["X" * length] for length in chains.length]
     levels = [[b"\xff" * 20 * length] for length in chains.length]
     chains.assign(soft_context=contexts, soft_levels=levels).to_parquet(file)
-    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None}
+    filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None, "max_megabytes": 1000}
     config = SimpleNamespace(data=str(file), sequences="soft", **filters)
     assert all(len(row.patterns) == 1 for row in read_split(config, "train").rows)
     assert not any(row.patterns for row in read_split(config, "validation").rows)
