@@ -62,8 +62,8 @@ def test_redesigned_sequences_are_learned_and_judge_but_are_not_replayed(tmp_pat
 
 def test_soft_targets_are_for_learning_alone(tmp_path: Path) -> None:
     chains, file = pd.read_parquet(SMALL), tmp_path / "soft.parquet"
-    contexts = [["X" * length] for length in chains.length]
-    levels = [[b"\xff" * 20 * length] for length in chains.length]
+    contexts = [[20] * length for length in chains.length]
+    levels = [[255] * 20 * length for length in chains.length]
     chains.assign(soft_context=contexts, soft_levels=levels).to_parquet(file)
     filters = {"min_length": 40, "max_length": 128, "max_gyration_ratio": None, "max_coil": None, "max_megabytes": 1000}
     config = SimpleNamespace(data=str(file), sequences="soft", **filters)
