@@ -16,6 +16,7 @@ from gm_multimodal.app.evaluate import evaluate
 from gm_multimodal.app.evaluation.inputs import Rejected
 from gm_multimodal.app.evaluation.tables import Table
 from gm_multimodal.app.report.page import page as page_of
+from gm_multimodal.printable import printable
 from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.output import write_trajectory
 from gm_multimodal.protein.structure import read_backbone
@@ -93,6 +94,7 @@ PAYLOADS = (
     "\"><svg onload='alert(1)'>",
     "</script><script>alert(1)</script>",
     "<!--\u2028\x00&lt;",
+    "\u202egpj\x1b[31m",
 )
 
 
@@ -151,12 +153,22 @@ def test_text_from_files_adds_no_tag_and_no_attribute(found, payload):
     assert harmful.policy == harmless.policy
 
 
-def test_the_data_hold_every_string_as_it_was(found):
+def test_the_data_hold_every_string_as_it_is_shown(found):
     text = "".join(PAYLOADS)
     page = spoilt_page(found, text)
     raw = re.search(r'id="data">(.*?)</script>', page, re.S)[1]
     assert not re.search("[<>&\u2028\u2029]", raw)
-    assert all(entry["name"].endswith(text) for entry in json.loads(raw)["structures"])
+    content = json.loads(raw)
+    assert all(entry["name"].endswith(printable(text)) for entry in content["structures"])
+    assert not set(strings_of(content)) - set(map(printable, strings_of(content)))
+
+
+def strings_of(content) -> list[str]:
+    if isinstance(content, dict):
+        return [*content, *(text for value in content.values() for text in strings_of(value))]
+    if isinstance(content, list):
+        return [text for value in content for text in strings_of(value)]
+    return [content] if isinstance(content, str) else []
 
 
 def test_the_page_needs_nothing_else(page):
@@ -273,4 +285,5 @@ def test_a_browser_runs_nothing_that_a_name_says(found, tmp_path):
     document, console = browse(file, tmp_path / "profile", fragment="sort=length")
     assert console == ""
     assert "<img" not in document
+    assert "\u202e" not in document
     assert document.count('class="card"') == len(LENGTHS)
