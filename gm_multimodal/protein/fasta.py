@@ -20,6 +20,7 @@ _STAND_INS: Final = {"U": "C", "O": "K", "B": "D", "Z": "E", "J": "L"}
 _UNKNOWN: Final = "X"
 _NUCLEOTIDES: Final = set("ACGTUN")
 _MOST_RECORDS: Final = 100_000
+_LONGEST_NAME: Final = 1000  # letters; names go into every row of a table
 _MOST_LETTERS: Final = 100_000  # of a record, which is one chain; the longest known protein has 45,000 residues
 _LONG_FOR_CHANCE: Final = 12  # letters of the nucleotides alone; (5/20)^12 is 6e-8
 
@@ -72,6 +73,11 @@ def read_fasta(path: str | Path, *, max_bytes: int = MAX_BYTES) -> list[Record]:
 
 def _record(path: Path, number: int, header: str, body: str) -> Record:
     name = printable((header.split() or [f"record{number}"])[0])
+    if len(name) > _LONGEST_NAME:
+        raise UserInputError(
+            f"{path}: record {number} has a name of {len(name):,} letters ({name[:20]}...): give it one of at most "
+            f"{_LONGEST_NAME:,}, with a blank behind it."
+        )
     if len(body) > 2 * _MOST_LETTERS:  # line ends and blanks included
         raise UserInputError(f"{path}: record {name} has more than {_MOST_LETTERS} letters; no protein is as long.")
     sequence = "".join(body.split()).upper().removesuffix("*")

@@ -42,6 +42,7 @@ def test_letters_beyond_the_twenty_are_replaced_and_said(tmp_path):
         ("<!DOCTYPE html>\n<html></html>", "no FASTA file"),
         (">x\nMK-VLI\n", "letter 3 of record x is '-'"),
         (">x\nMKV1LI\n", "letter 4 of record x is '1'"),
+        (f">a\nMK\n>{'n' * 200_000}\nMK\n", "record 2 has a name of 200,000 letters"),
     ],
 )
 def test_what_is_no_protein_sequence_is_refused(tmp_path, text, message):
