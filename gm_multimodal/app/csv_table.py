@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,15 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
     write_atomically(path, text.getvalue())
 
 
-def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+def read_table(path: Path, numbers: Collection[str] = ()) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Return the columns and the rows of a CSV file; a row that is too short has empty cells at its end.
 
+    Args:
+        path: the file.
+        numbers: columns whose cells are finite numbers or empty.
+
     Raises:
-        UserInputError: It is not a table, or is larger than any of ours.
+        UserInputError: It is not such a table, or is larger than any of ours.
     """
     rows: list[dict[str, str]] = []
     try:
@@ -41,9 +46,21 @@ def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
             for row in reader:
                 if len(rows) == _MOST_ROWS:
                     raise csv.Error(f"it has more than {_MOST_ROWS} rows")
+                _check_numbers(row, numbers, len(rows))
                 rows.append({key: from_cell(cell) for key, cell in row.items() if key})
     except (csv.Error, TooLarge) as error:
         raise UserInputError(
             f"{path} is not a CSV table of such a run ({error}): move it away, or give another out=."
         ) from error
     return columns, rows
+
+
+def _check_numbers(row: Mapping[str, str], columns: Collection[str], number: int) -> None:
+    for column in columns:
+        cell = row.get(column, "")
+        try:
+            is_number = not cell or math.isfinite(float(cell))
+        except ValueError:
+            is_number = False
+        if not is_number:
+            raise csv.Error(f"{column} of row {number + 1} is {cell[:20]!r}, not a number")

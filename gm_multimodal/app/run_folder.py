@@ -46,6 +46,8 @@ COLUMNS = (
     "seconds",
 )
 
+_NUMBERS = COLUMNS[COLUMNS.index("confidence") :]
+
 MAPPING_COLUMNS = (
     "id",
     "chain",
@@ -61,6 +63,7 @@ MAPPING_COLUMNS = (
 Row = Mapping[str, str]
 """Column name -> text, as it stands in designs.csv or mapping.csv."""
 
+_MOST_DESIGNS = 1_000_000_000
 _CONFIG, _TABLE, _FASTA, _TRAJECTORIES = "config.yaml", "designs.csv", "designs.fasta", "trajectories"
 _MAPPING, _BEST = "mapping.csv", "best"
 _HEADER = "# A run of `gm-multimodal design`: the same command in the same place continues it.\n"
@@ -104,13 +107,22 @@ class RunFolder:
             old = _read_config(self.path)
             if old is not None:
                 refuse_differences(self.path, old, wanted, may_differ=_MAY_DIFFER)
-                wanted["num_designs"] = max(int(old.get("num_designs", 0)), int(wanted["num_designs"]))
+                wanted["num_designs"] = max(self._count(old), int(wanted["num_designs"]))
             for leftover in _leftovers(self.path):
                 leftover.unlink()
             if self.trajectories:
                 own_folder(self.path / _TRAJECTORIES)
             record = as_yaml(wanted)
             write_atomically(self.path / _CONFIG, _HEADER + record)
+
+    def _count(self, old: Mapping[str, Any]) -> int:
+        """Return how many designs a record asks for."""
+        count = old.get("num_designs")
+        if type(count) is not int or not 0 < count <= _MOST_DESIGNS:
+            raise UserInputError(
+                f"{self.path / _CONFIG} says num_designs={count!s:.50}, which no run wrote: give another out=FOLDER."
+            )
+        return count
 
     def structure(self, index: int) -> Path:
         """Return the structure file of design `index`."""
@@ -221,7 +233,7 @@ def _rows(table: Path) -> Sequence[Row]:
     """
     if not table.exists():
         return []
-    columns, rows = read_table(table)
+    columns, rows = read_table(table, _NUMBERS)
     if columns != COLUMNS:
         raise UserInputError(f"{table} has other columns than a run's table: move it away, or give another out=.")
     return rows

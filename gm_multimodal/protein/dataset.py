@@ -45,6 +45,7 @@ _TEXTS: Final = ("id", "sequence", "split", "dssp", REDESIGNED)
 _INTEGERS: Final = ("positions", "chain_lengths", CONTEXT, LEVELS)  # lists of them
 _LONGEST_NAME: Final = 1000
 _MOST_CODE: Final = 1 << 60  # of a cluster
+_MOST_PATTERNS: Final = 64  # of a row; a batch holds the laws of all
 _SHOWN: Final = 5
 _SHOWN_LETTERS: Final = 100
 
@@ -270,6 +271,8 @@ def _decode_patterns(where: str, row: dict[str, Any]) -> tuple[Pattern, ...]:
     length, types = row["length"], len(RESIDUES)
     if len(context) % length or context.min(initial=0) < 0 or context.max(initial=0) > MASK:
         raise DatasetError(f"{where}: {CONTEXT} are not {length} numbers from 0 to {MASK} for each pattern")
+    if len(context) > _MOST_PATTERNS * length:
+        raise DatasetError(f"{where}: it has {len(context) // length} patterns, more than {_MOST_PATTERNS}")
     patterns = context.astype(np.int8).reshape(-1, length)
     hidden = (patterns == MASK).sum(-1)
     if len(levels) != types * hidden.sum() or levels.min(initial=0) < 0 or levels.max(initial=0) > MOST_LEVEL:

@@ -207,4 +207,4 @@ def test_a_table_is_bounded(tmp_path, content, reason):
 def test_a_kept_figure_that_no_run_wrote_is_as_if_absent(tmp_path, line):
     (tmp_path / "kept.jsonl").write_text(f'["b", 1]\n{line}\n["c", 2]\n')
     kept = Kept(tmp_path / "kept.jsonl")
-    assert "a" not in kept and (kept["b"], kept["c"]) == (1, 2)
+    assert not kept.has("a", lambda value: True) and (kept["b"], kept["c"]) == (1, 2)

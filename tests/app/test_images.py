@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from gm_multimodal.app.images import benchmark as module
 from gm_multimodal.images.quality import classifier
@@ -83,6 +84,28 @@ def test_samples_are_a_picture_numbers_and_a_film(run, trained):
 def drawn(file):
     with np.load(file) as table:
         return table["images"]
+
+
+def test_samples_of_other_images_are_not_taken_for_these(run, trained):
+    arguments = (f"checkpoint={trained / 'model.safetensors'}", "calls=2", "sample_batch=8", "num_samples=8", *QUIET)
+    assert run("images", "sample", *arguments)[0] == 0
+    for images in (np.zeros((9, 3, 8, 8), np.uint8), np.zeros((9, 1, 8, 8), np.float32), np.zeros(9, np.uint8)):
+        np.savez_compressed("samples/samples.npz", images=images)
+        code, _, err = run("images", "sample", *arguments)
+        assert code == 2 and "does not hold images of this checkpoint" in err
+
+
+def test_a_classifier_of_other_images_is_refused(tmp_path):
+    from gm_multimodal.app.images.judge import make_judge
+    from gm_multimodal.errors import CheckpointError
+    from gm_multimodal.images.dataset import load_images
+    from gm_multimodal.images.quality.classifier import Classifier, ConvNet
+
+    training, held_out = (load_images("digits", split) for split in ("train", "test"))
+    for shape, classes in (((3, 8, 8), 10), ((1, 28, 28), 10), ((1, 8, 8), 3)):
+        Classifier(ConvNet(shape[0], shape[1], classes), shape, classes, "other").save(tmp_path / "c.safetensors")
+        with pytest.raises(CheckpointError, match="is a classifier of other images"):
+            make_judge(training, held_out, tmp_path / "c.safetensors", 0, None, torch.device("cpu"))
 
 
 def test_a_set_of_samples_grows_and_never_shrinks(run, trained):

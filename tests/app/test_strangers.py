@@ -312,6 +312,45 @@ def test_the_record_of_a_run_is_read_as_plain_values(run, tiny_checkpoint):
         assert "mine" in line
 
 
+@pytest.mark.parametrize("count", ["many", "1.5", "-1", "[1]", "true", "1" + "0" * 300, "null"])
+def test_a_record_that_asks_for_no_number_of_designs_is_refused(run, tiny_checkpoint, count):
+    command = [*COMMANDS["design"](tiny_checkpoint), "out=mine"]
+    assert run(*command)[0] == 0
+    record = Path("mine/config.yaml")
+    record.write_text(record.read_text().replace("num_designs: 1", f"num_designs: {count}"))
+    assert "num_designs" in refused(run(*command))
+
+
+@pytest.mark.parametrize("cell", ["high", "nan", "inf", "=1+1", "1e999"])
+def test_a_table_with_other_things_than_figures_is_refused(run, tiny_checkpoint, cell):
+    command = [*COMMANDS["design"](tiny_checkpoint), "out=mine"]
+    assert run(*command)[0] == 0
+    table = Path("mine/designs.csv")
+    head, row = table.read_text().splitlines()
+    cells = row.split(",")
+    cells[head.split(",").index("confidence")] = cell
+    table.write_text(f"{head}\n{','.join(cells)}\n")
+    assert "confidence of row 1" in refused(run(*command))
+
+
+@pytest.mark.parametrize(
+    "value", ['"x"', "[1]", "[1, NaN]", '{"a": 1}', '[{"a": 1}]', "[[]]", "1e999", '[1e999, "x"]', "true"]
+)
+def test_kept_figures_that_no_run_wrote_are_computed_again(run, value):
+    folder = Path("structures")
+    folder.mkdir()
+    for name in ("2zig_B_218", "3op9_A_6"):
+        (folder / f"{name}.pdb").write_bytes((SMALL.parent / f"{name}.pdb").read_bytes())
+    command = ["evaluate", f"designs={folder}", f"reference={SMALL}", "out=e", "threads=1", "most_candidates=2"]
+    assert run(*command)[0] == 0
+    summary, kept = Path("e/summary.json").read_bytes(), Path("e/kept.jsonl")
+    keys = [json.loads(line)[0] for line in kept.read_text().splitlines()]
+    kept.write_text("".join(f"[{json.dumps(key)}, {value}]\n" for key in keys))
+    code, _, err = run(*command)
+    assert code == 0, err
+    assert Path("e/summary.json").read_bytes() == summary
+
+
 def test_the_metadata_of_a_dataset_are_not_acted_on(run, tiny_checkpoint):
     """pandas and Arrow keep instructions in a file's schema: an index, a Python type that is unpickled."""
     table = pq.read_table(SMALL)

@@ -265,6 +265,7 @@ def test_soft_targets_are_read_where_they_are_asked_for(written, soft):
         ([0, MASK, 2, 3, 4], [256] * 20, "soft_levels are not 20 numbers from 0 to 255 for each 20"),
         ([0, MASK, 2, 3, 4], [0] * 20, "a pattern hides nothing, or a law is 0 everywhere"),
         ([0, MASK, 2, 3, 4, 0, 1, 2, 3, 4], [255] * 20, "a pattern hides nothing"),
+        ([0, MASK, 2, 3, 4] * 65, [255] * 20 * 65, "it has 65 patterns, more than 64"),
         ([0, MASK, 2, 3, 4], None, "has one of soft_context and soft_levels, not both"),
     ],
 )

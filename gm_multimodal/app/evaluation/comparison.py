@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal import __version__
-from gm_multimodal.app.evaluation.kept import Kept
+from gm_multimodal.app.evaluation.kept import Kept, is_figure
 from gm_multimodal.app.workers import Lost, run_each
 from gm_multimodal.protein.metrics.clusters import SAME_FOLD, clusters_of, mean_pairwise
 from gm_multimodal.protein.metrics.definition import Definition
@@ -38,7 +38,7 @@ def kept_tm_matrix(
         tuple(sorted(pair, key=lambda k: structures[k].digest)) for pair in combinations(range(len(structures)), 2)
     ]
     keys = {pair: f"{_KIND} {structures[pair[0]].digest} {structures[pair[1]].digest}" for pair in ordered}
-    missing = [pair for pair in ordered if keys[pair] not in kept]
+    missing = [pair for pair in ordered if not kept.has(keys[pair], _is_pair)]
     progress(len(ordered) - len(missing))
     chains = [(structures[i].coordinates, structures[j].coordinates) for i, j in missing]
     is_much = threads > 1 and len(missing) >= _WORTH_PROCESSES
@@ -50,6 +50,10 @@ def kept_tm_matrix(
     for i, j in ordered:
         matrix[i, j], matrix[j, i] = kept[keys[i, j]]
     return matrix
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and None not in value and all(map(is_figure, value))
 
 
 def _side_by_side(

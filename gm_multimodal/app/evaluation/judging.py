@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Final
 
-from gm_multimodal.app.evaluation.kept import Kept
+from gm_multimodal.app.evaluation.kept import Kept, is_figure
 from gm_multimodal.protein.metrics.definition import Judge
 from gm_multimodal.protein.metrics.structure import Structure
 
@@ -28,7 +29,8 @@ def judged(
         progress: called with the number of structures that are done, again and again.
     """
     keys = [f"judge {_identity(judge)} {structure.digest}" for structure in structures]
-    missing = [(key, item) for key, item in zip(keys, structures, strict=True) if key not in kept]
+    is_known = partial(_is_of, judge)
+    missing = [(key, item) for key, item in zip(keys, structures, strict=True) if not kept.has(key, is_known)]
     progress(len(structures) - len(missing))
     for start in range(0, len(missing), AT_ONCE):
         some = missing[start : start + AT_ONCE]
@@ -36,6 +38,14 @@ def judged(
         kept.update((key, dict(values)) for (key, _), values in zip(some, columns, strict=True))
         progress(len(some))
     return [kept[key] for key in keys]
+
+
+def _is_of(judge: Judge, value: object) -> bool:
+    """Return whether a value that was kept is what a judge says: figures and texts under names of its columns."""
+    names = {name for column in judge.definitions for name in (column, f"{column} reason")}
+    return isinstance(value, dict) and all(
+        name in names and (is_figure(said) or isinstance(said, str)) for name, said in value.items()
+    )
 
 
 def _identity(judge: Judge) -> str:

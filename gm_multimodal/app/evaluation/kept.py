@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,9 +39,9 @@ class Kept:
                 if isinstance(key, str):
                     self._values[key] = value
 
-    def __contains__(self, key: str) -> bool:
-        """Tell whether the value of a key is known."""
-        return key in self._values
+    def has(self, key: str, is_one: Callable[[Any], bool]) -> bool:
+        """Return whether the value of a key is known and is one that a run could have kept."""
+        return key in self._values and is_one(self._values[key])
 
     def __getitem__(self, key: str) -> Any:
         """Return the value of a key."""
@@ -53,6 +54,11 @@ class Kept:
         append(self._path, (lines if self._ends_clean else f"\n{lines}").encode())
         self._ends_clean = True
         self._values |= new
+
+
+def is_figure(value: Any) -> bool:
+    """Return whether a value is a finite number or None."""
+    return value is None or (isinstance(value, int | float) and abs(value) < math.inf)
 
 
 def _content(path: Path) -> bytes:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gm_multimodal import __version__
 from gm_multimodal.app.evaluation.inputs import read_structures, structure_files
-from gm_multimodal.app.evaluation.kept import Kept
+from gm_multimodal.app.evaluation.kept import Kept, is_figure
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics import per_structure
 from gm_multimodal.protein.metrics.definition import Definition
@@ -104,7 +104,7 @@ def novelty(
 ) -> tuple[dict[str, Definition], list[dict[str, Any]]]:
     """Columns of the most similar reference; what is known already is not computed again."""
     keys = [f"novelty 2 {reference.digest} {candidates} {structure.digest}" for structure in structures]
-    missing = [(key, item) for key, item in zip(keys, structures, strict=True) if key not in kept]
+    missing = [(key, item) for key, item in zip(keys, structures, strict=True) if not kept.has(key, _is_nearest)]
     progress(len(structures) - len(missing))
     if missing:
         chains = [structure.coordinates for structure in reference.structures]
@@ -124,6 +124,20 @@ def novelty(
         reasons = {f"{column} reason": reason for column in ("novelty_tm", "nearest_reference")} if tm is None else {}
         rows.append({"novelty_tm": tm, "nearest_reference": name, **reasons})
     return _novelty_definitions(reference, candidates), rows
+
+
+def _is_nearest(value: object) -> bool:
+    """Return whether a value that was kept is a score and a name, or None."""
+    if not isinstance(value, list):
+        return value is None
+    return len(value) == 2 and value[0] is not None and is_figure(value[0]) and isinstance(value[1], str)
+
+
+def _are_figures(value: object, count: int) -> bool:
+    """Return whether a value that was kept is a row of all figures for each of `count` structures."""
+    names = {"length", *per_structure.definitions()}
+    rows = value if isinstance(value, list) and len(value) == count else [None]
+    return all(isinstance(row, dict) and set(row) == names and all(map(is_figure, row.values())) for row in rows)
 
 
 def _novelty_definitions(reference: Reference, candidates: int) -> dict[str, Definition]:
@@ -153,7 +167,7 @@ def reference_figures(
     """Figures of reference structures by column, `length` among them; kept as a whole."""
     names = hashlib.sha256("\n".join(structure.name for structure in some).encode()).hexdigest()[:16]
     key = f"figures {__version__} {reference.digest} {names}"
-    if key not in kept:
+    if not kept.has(key, lambda value: _are_figures(value, len(some))):
         rows = []
         for structure in some:
             rows.append({"length": float(len(structure)), **per_structure.measure(structure)[0]})

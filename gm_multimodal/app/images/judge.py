@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import CheckpointError
 from gm_multimodal.images.dataset import ImageSet
 from gm_multimodal.images.quality.classifier import Classifier, labels_of, load_classifier, train_classifier
 from gm_multimodal.images.quality.frechet import bootstrap_error, frechet_distance
@@ -68,9 +69,13 @@ def make_judge(
 
     Raises:
         DatasetError: The images have no labels.
+        CheckpointError: The file holds a classifier of other images.
     """
     if file.is_file():
         classifier = load_classifier(file)
+        wanted = (tuple(training.shape), int(labels_of(training).max()) + 1)
+        if (tuple(classifier.shape), classifier.classes) != wanted:
+            raise CheckpointError(f"{file} is a classifier of other images: move it away, and one is trained.")
     else:
         classifier = train_classifier(training, seed=seed, device=device)
         classifier.save(file)

@@ -56,7 +56,7 @@ def _complete(
     out: Path, config: ImageSampleConfig, sampler: ImageSampler, network: nn.Module, pixels: Pixels
 ) -> Tensor:
     """Draw the images that are missing, write everything and return the images, uint8 [N, C, H, W]."""
-    images = _drawn(out / _SAMPLES, config.max_megabytes * MEGABYTE)
+    images = _drawn(out / _SAMPLES, pixels, config.max_megabytes * MEGABYTE)
     if len(images) < config.num_samples:
         with tqdm(total=config.num_samples, unit="image", disable=None) as bar:
             images = sampler.images(network, pixels, config.seed, config.num_samples, bar.update)
@@ -69,13 +69,13 @@ def _complete(
     return images
 
 
-def _drawn(path: Path, max_bytes: int) -> Tensor:
+def _drawn(path: Path, pixels: Pixels, max_bytes: int) -> Tensor:
     """Return the images that lie in a folder already, uint8 [N, C, H, W]: fewer than asked for are drawn anew."""
     if not path.is_file():
         return torch.zeros(0, 1, 1, 1, dtype=torch.uint8)
     images = read_arrays(path, max_bytes).get("images")
-    if images is None or images.dtype != np.uint8 or images.ndim != 4:
-        raise UserInputError(f"{path} holds no images of ours: give another out=FOLDER.")
+    if images is None or images.dtype != np.uint8 or images.shape[1:] != tuple(pixels.shape):
+        raise UserInputError(f"{path} does not hold images of this checkpoint: give another out=FOLDER.")
     return torch.from_numpy(images)
 
 

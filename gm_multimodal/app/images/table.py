@@ -55,15 +55,20 @@ class Results:
         """
         if not self.path.exists():
             return {}
-        columns, rows = read_table(self.path)
+        columns, rows = read_table(self.path, COLUMNS[1:])
         if columns != COLUMNS:
             raise UserInputError(f"{self.path} has other columns than a benchmark's: move it away, or give other out=.")
-        return {(row["sampler"], int(row["calls"]), int(row["seed"])): row for row in rows}
+        return {_cell(row): row for row in rows}
 
     def add(self, row: Row) -> None:
         """Add one row; the file is complete at any time."""
-        rows = {**self.rows(), (row["sampler"], int(row["calls"]), int(row["seed"])): row}
+        rows = {**self.rows(), _cell(row): row}
         write_table(self.path, COLUMNS, rows.values())
+
+
+def _cell(row: Row) -> Cell:
+    """Return which cell a row is of; what is not a whole number is cut to one, and is of no cell that is asked for."""
+    return row["sampler"], int(float(row["calls"] or -1)), int(float(row["seed"] or -1))
 
 
 def markdown(rows: Mapping[Cell, Row], samplers: Sequence[str], calls: Sequence[int], column: str = "frechet") -> str:
