@@ -273,3 +273,13 @@ def test_malformed_soft_targets_are_described(written, soft, context, levels, me
     soft[CONTEXT], soft[LEVELS] = [context, None, None], [levels, [1], None]
     with pytest.raises(DatasetError, match=f"row 'first':? {message}"):
         read_chains(written(soft), **ANY, sequences="soft")
+
+
+def test_a_file_that_is_larger_than_its_pages_is_refused_by_its_size(small_dataset, tmp_path):
+    data, path = small_dataset.read_bytes(), tmp_path / "padded.parquet"
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    path.write_bytes(data[:footer] + bytes(2_000_000) + data[footer:])
+    options = {"split": None, "min_length": 1, "max_length": 1000}
+    assert len(read_chains(path, **options, max_bytes=3_000_000)) == len(read_chains(small_dataset, **options))
+    with pytest.raises(DatasetError, match="is larger than 2 MB: give a larger max_megabytes"):
+        read_chains(path, **options, max_bytes=2_000_000)
