@@ -2,11 +2,11 @@
 
 import io
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
 from gm_multimodal.app.prepare_folder import PrepareFolder
+from gm_multimodal.app.report.markup import escaped
 from gm_multimodal.files import write_atomically
 from gm_multimodal.printable import printable
 from gm_multimodal.protein.preparation.clusters import BUILT_IN
@@ -76,7 +76,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     if not rows:
         return ["none"]
     # Markdown may hold HTML, and reasons hold texts of files.
-    cells = [[escape(printable(str(cell))).replace("|", "/") for cell in row] for row in (head, *rows)]
+    cells = [[escaped(printable(str(cell))).replace("|", "/") for cell in row] for row in (head, *rows)]
     lines = [f"| {' | '.join(row)} |" for row in cells]
     return [lines[0], "|" + "---|" * len(head), *lines[1:]]
 
