@@ -32,7 +32,7 @@ from gm_multimodal.reading import MAX_DATASET_BYTES, check_size
 REDESIGNED: Final = "redesigned"
 NATIVE, SOFT = "native", "soft"
 _COLUMNS_OF: Final = {NATIVE: (), REDESIGNED: (REDESIGNED,), SOFT: (CONTEXT, LEVELS)}
-_ADDED_BY: Final = {REDESIGNED: "scripts/redesign.py", SOFT: "scripts/soft_targets.py"}
+_ADDED_BY: Final = {REDESIGNED: "scripts/training/redesign.py", SOFT: "scripts/training/soft_targets.py"}
 
 SEQUENCES: Final = tuple(_COLUMNS_OF)
 """What the sequence of a row may be: its own, a redesigned one, or its own with soft targets."""

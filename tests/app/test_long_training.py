@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "training"
 SMALL = Path(__file__).parents[2] / "data" / "chains_small.parquet"
 TINY = ["network=small", "network.width=16", "network.heads=2", "network.layers=1", "network.pair_width=8"]
 SHORT = ["trainer.max_steps=6", "trainer.val_check_interval=4", "trainer.limit_val_batches=1", "residues_per_batch=300"]
@@ -99,7 +99,7 @@ def test_a_packed_training_is_cut_off_and_goes_on(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SCRIPTS.parent / ".git").exists(), reason="needs a git checkout")
+@pytest.mark.skipif(not (SCRIPTS.parents[1] / ".git").exists(), reason="needs a git checkout")
 def test_a_long_run_trains_from_its_own_copy_and_exports_its_average(tmp_path):
     folder = tmp_path / "long"
     file = tmp_path / "weights.safetensors"

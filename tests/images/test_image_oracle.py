@@ -6,7 +6,7 @@ import torch
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.processes.jump import Jump
 from gm_multimodal.processes.superposition import Superposition
-from scripts import image_oracle as oracle
+from scripts.benchmarks import image_oracle as oracle
 
 SAMPLES, STEPS = 1000, 10
 PARTS = Flow(oracle.PATH, marginal="sample"), Jump(oracle.PATH)

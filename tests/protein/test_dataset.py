@@ -116,7 +116,7 @@ def test_redesigned_sequences_are_read_where_they_are_asked_for(written, rows):
 
 
 def test_a_dataset_without_redesigned_sequences_says_what_adds_them(written, rows):
-    with pytest.raises(DatasetError, match=r"lacks the columns redesigned; .*scripts/redesign\.py adds"):
+    with pytest.raises(DatasetError, match=r"lacks the columns redesigned; .*scripts/training/redesign\.py adds"):
         read_chains(written(rows), **ANY, sequences="redesigned")
     with pytest.raises(DatasetError, match="row 'second': length is 5, but the sequence has 2 letters"):
         read_chains(written(rows.assign(redesigned=[None, "AC", None])), **ANY, sequences="redesigned")
@@ -251,7 +251,7 @@ def test_soft_targets_are_read_where_they_are_asked_for(written, soft):
     assert [decode(pattern.context) for pattern in first.patterns] == ["XXXXX", "AXDEX"]
     assert [len(pattern.levels) for pattern in first.patterns] == [5, 2]
     np.testing.assert_array_equal(np.concatenate([p.levels for p in first.patterns]).ravel(), soft[LEVELS][0])
-    with pytest.raises(DatasetError, match=r"lacks the columns soft_context, .*scripts/soft_targets\.py adds"):
+    with pytest.raises(DatasetError, match=r"lacks the columns soft_context, .*scripts/training/soft_targets\.py adds"):
         read_chains(written(soft.drop(columns=[CONTEXT, LEVELS]), "plain.parquet"), **ANY, sequences="soft")
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "training"))
 
 from gm_multimodal.protein.chains import Chains
 from gm_multimodal.protein.dataset import read_chains

@@ -2,7 +2,7 @@
 
 `ramachandran.json` beside this file divides the plane into bins of 10 degrees, for glycine, proline, residues before
 proline and the rest: favoured is the smallest set of bins that holds 90 % of the residues of the reference, allowed the
-smallest that holds 98 %. `scripts/ramachandran_table.py` makes it from real chains.
+smallest that holds 98 %. `scripts/training/ramachandran_table.py` makes it from real chains.
 """
 
 import functools

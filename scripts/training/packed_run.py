@@ -1,9 +1,13 @@
 """Train on a machine that is lent for minutes: data and code go there packed, the state comes back in pieces.
 
-python scripts/packed_run.py pack chains.parquet runs/packed           # here: at most 20 MB of data, and the code
-python scripts/packed_run.py run --out "$OUT" runs/packed network=base # there, again and again; options of `train`
-python scripts/packed_run.py send --out "$OUT" --first 3 runs/packed   # there, for pieces that one call cannot carry
-python scripts/packed_run.py join pieces runs/packed                   # here: puts a whole state back, after a check
+# here: at most 20 MB of data, and the code
+python scripts/training/packed_run.py pack chains.parquet runs/packed
+# there, again and again; options of `train`
+python scripts/training/packed_run.py run --out "$OUT" runs/packed network=base
+# there, for pieces that one call cannot carry
+python scripts/training/packed_run.py send --out "$OUT" --first 3 runs/packed
+# here: puts a whole state back, after a check
+python scripts/training/packed_run.py join pieces runs/packed
 
 `run` works in FOLDER/work and goes on from the state that it finds there, from `join` or from the call before. It ends
 the training when the time is up; what is lost are the steps since the last state, 200 at most. `model.safetensors`, the
@@ -29,7 +33,7 @@ from gm_multimodal.files import write_atomically
 from gm_multimodal.protein.backbone import ANGSTROM_PER_NM, carbonyl_oxygens
 from gm_multimodal.training.run import CURVE, LAST, RELEASED
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DATA, CODE, INDEX = "chains_packed.parquet", "code.tar.gz", "pieces.json"
 STATE = ("config.yaml", LAST, RELEASED, CURVE)
 HUNDREDTHS = 100  # of an Angstrom: coordinates are whole numbers of these

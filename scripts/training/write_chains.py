@@ -1,6 +1,6 @@
 """Write the chains of a dataset as structure files, to try `gm-multimodal prepare` on chains that are known.
 
-python scripts/write_chains.py chains.parquet runs/chains --number 2000 --formats pdb cif
+python scripts/training/write_chains.py chains.parquet runs/chains --number 2000 --formats pdb cif
 
 File i of every format holds the same chain, N, CA, C, O as in the dataset and CB from ideal geometry, numbered from 1.
 """

@@ -1,6 +1,6 @@
 """Simulate images with the exact posterior over 100 digits in the network's place; print Markdown tables.
 
-python -m scripts.image_oracle [--samples 5000]
+python -m scripts.benchmarks.image_oracle [--samples 5000]
 
 The data are ten images of every digit, equally often, on the Gaussian path; the pixels are sites of one factor. With
 the joint posterior a step draws one image for all pixels of a sample, with the posterior per pixel, which is what a
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import final
 
 import torch
+from scripts.theory_tables import table
 from torch import Tensor
 
 from gm_multimodal.images.dataset import load_images
@@ -32,7 +33,6 @@ from gm_multimodal.sampling.observers import StateRecorder
 from gm_multimodal.sampling.sampler import Sampler
 from gm_multimodal.schedules import Linear
 from gm_multimodal.spaces.euclidean import Euclidean
-from scripts.theory_tables import table
 
 NAME = "pixels"
 PATH = GaussianPath(Euclidean(1))

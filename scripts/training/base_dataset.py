@@ -1,6 +1,6 @@
 """Write the dataset that `base` is trained on: whole chains, domains of others, and pairs of halves that touch.
 
-python scripts/base_dataset.py chains.parquet runs/base_data/chains.parquet
+python scripts/training/base_dataset.py chains.parquet runs/base_data/chains.parquet
 
 chains.parquet is a dataset as `gm-multimodal train` reads it, with the column first_residue (data/README.md says where
 ours comes from). Of the training split it takes every chain that is compact and structured enough for `train`. Chains

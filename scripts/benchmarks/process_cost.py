@@ -1,6 +1,6 @@
 """Print what a step costs by the process of the rotations, network included: CPU time beside that of a flow's step.
 
-python scripts/process_cost.py
+python scripts/benchmarks/process_cost.py
 
 The processes take turns, so that what else the machine does falls on all of them alike.
 """

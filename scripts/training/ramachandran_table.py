@@ -1,6 +1,6 @@
 """Write the table of Ramachandran regions that ships with the package, from the train split of a dataset of chains.
 
-python scripts/ramachandran_table.py chains.parquet
+python scripts/training/ramachandran_table.py chains.parquet
 
 chains.parquet is a dataset as `gm-multimodal train` reads it (data/README.md says where ours comes from).
 """

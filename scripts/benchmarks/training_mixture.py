@@ -1,6 +1,6 @@
 """Say what a training on datasets sees: secondary structure and hydrogen bonds per residue of its mixture of rows.
 
-python scripts/mixture_table.py runs/base_data/chains.parquet runs/windows.parquet --max-length 192
+python scripts/benchmarks/training_mixture.py runs/base_data/chains.parquet runs/windows.parquet --max-length 192
 
 An epoch takes one random member of every cluster, so that a row counts by its share of the cluster, in held-out splits
 too. The sheets of a row are found anew: what a cut parted is bonded no more.

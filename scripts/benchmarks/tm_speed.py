@@ -1,6 +1,6 @@
 """Measure what TM-scores of all against all cost, as a Markdown table: CPU seconds of one core and peak memory.
 
-python scripts/benchmark_tm.py chains.parquet [--numbers 100 300 1000] [--lengths 95 105] [--pairs 20000]
+python scripts/benchmarks/tm_speed.py chains.parquet [--numbers 100 300 1000] [--lengths 95 105] [--pairs 20000]
 
 The chains are drawn from those of the lengths in a dataset; each number is measured in a process of its own. Of more
 than --pairs pairs as many are measured, evenly chosen, and their time is multiplied.

@@ -1,6 +1,6 @@
 """Train toy models on R^1 and R^2, and draw flow, diffusion, jump and superposition of them side by side.
 
-python scripts/draw_processes.py        # about two minutes: docs/processes.png and docs/processes.csv
+python scripts/benchmarks/draw_processes.py        # about two minutes: docs/processes.png and docs/processes.csv
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Train for days from a copy of the code that no later commit changes, and take the weights out at any time.
 
-python scripts/long_run.py start runs/base data=chains.parquet trainer.max_steps=120000 &
-python scripts/long_run.py export runs/base base.safetensors
+python scripts/training/long_run.py start runs/base data=chains.parquet trainer.max_steps=120000 &
+python scripts/training/long_run.py export runs/base base.safetensors
 
 `start` clones this checkout at a commit into FOLDER/code and becomes the training, on one core; options are those of
 `gm-multimodal train` (or `--command finetune`), and those of LONG unless given. The same command goes on after any
@@ -24,7 +24,7 @@ from gm_multimodal.files import write_atomically
 from gm_multimodal.training.checkpoints import read_released, save_checkpoint
 from gm_multimodal.training.run import LAST, RELEASED
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LONG = [
     "threads=1",
     "ema_decay=0.9999",

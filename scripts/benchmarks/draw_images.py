@@ -1,6 +1,6 @@
 """Draw what `gm-multimodal images benchmark` measured: samples of every sampler, and distances by network calls.
 
-python scripts/draw_images.py docs/images Digits=runs/digits Fashion-MNIST=runs/fashion --calls 50
+python scripts/benchmarks/draw_images.py docs/images Digits=runs/digits Fashion-MNIST=runs/fashion --calls 50
 """
 
 import argparse

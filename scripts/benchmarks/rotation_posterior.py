@@ -1,6 +1,6 @@
 """Print how well the network's law of the rotations describes held-out chains, as a Markdown table.
 
-python scripts/rotation_posterior.py chains.parquet [--checkpoint base] [--chains 100]
+python scripts/benchmarks/rotation_posterior.py chains.parquet [--checkpoint base] [--chains 100]
 
 Chains of the validation split are noised on the sampling curve to times t, and the network says where every rotation
 goes. The law is its mixture of Gaussians for the scaled tangent v (rad). Beside it: one Gaussian with the mean and

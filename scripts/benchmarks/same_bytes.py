@@ -1,6 +1,6 @@
 """Compare what the commands of this checkout write with what those of an earlier commit wrote, byte by byte.
 
-python scripts/same_bytes.py STRUCTURES FOLDER [--commit 164640b]
+python scripts/benchmarks/same_bytes.py STRUCTURES FOLDER [--commit 164640b]
 
 STRUCTURES is a folder of structure files. FOLDER keeps the earlier commit's clone and files: a second call runs only
 this checkout. Sixteen designs (co-design, motif, partial, inverse folding), a preparation, twenty steps of
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BEFORE = "164640b"  # the parent of the first commit that was to move no number
 VARYING = {"seconds", "cpu_hours"}  # columns that no two runs share
 SKIPPED = {"config.yaml", "hydra.yaml", "overrides.yaml", "last.ckpt", "train.log"}

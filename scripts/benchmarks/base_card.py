@@ -1,12 +1,12 @@
 """Print the table of docs/base.md: designs beside held-out chains of like length, every length with the same weight.
 
-python scripts/base_card.py held-out chains.parquet designs/real
+python scripts/benchmarks/base_card.py held-out chains.parquet designs/real
 gm-multimodal design -m length=60,80,100,128 num_designs=50 threads=1 out=designs/card
 gm-multimodal evaluate "designs=designs/card/*/design_*.pdb" reference=chains.parquet reference_split=train \
     protein_mpnn=true out=designs/card_evaluation
 gm-multimodal evaluate designs=designs/real reference=chains.parquet reference_split=train protein_mpnn=true \
     out=designs/real_evaluation
-python scripts/base_card.py table designs/card_evaluation/metrics.csv designs/real_evaluation/metrics.csv
+python scripts/benchmarks/base_card.py table designs/card_evaluation/metrics.csv designs/real_evaluation/metrics.csv
 
 `held-out` writes globular chains of the validation and test split within 5 residues of each length.
 """

@@ -1,6 +1,6 @@
 """Print from how many residues networks learn per CPU second, and what a call of each takes, as Markdown tables.
 
-python scripts/benchmark_training.py DATA [--networks base base_256x8 base_320x8] [--batches 960 1920]
+python scripts/benchmarks/training_speed.py DATA [--networks base base_256x8 base_320x8] [--batches 960 1920]
 
 DATA are chains as for `gm-multimodal train`. Steps are those of its default configuration in mixed precision, half of
 them with a first prediction fed back. All networks take turns on the same batches in one process, among them the first
@@ -15,8 +15,8 @@ from statistics import mean, median
 from typing import Any
 
 import torch
-from benchmark_network import cpu_seconds, network_call
 from hydra import compose, initialize_config_dir
+from network_speed import cpu_seconds, network_call
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -132,5 +132,5 @@ if __name__ == "__main__":
     options = parser.parse_args()
     prepare_process()
     torch.set_num_threads(options.threads)
-    with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "configs"), version_base=None):
+    with initialize_config_dir(str(Path(__file__).resolve().parents[2] / "configs"), version_base=None):
         report(options)

@@ -1,6 +1,6 @@
 """Measure finite steps, superpositions and chains against exact laws, and write the tables of docs/theory.md.
 
-python -m scripts.theory_tables            # about five minutes on one core; --quick for a look in half a minute
+python -m scripts.benchmarks.theory_tables        # about five minutes on one core; --quick for a look in half a minute
 """
 
 import argparse
@@ -270,9 +270,9 @@ PAGE = """# Finite steps, measured
 
 Every law of Generator Matching that the package relies on is a test (`scripts/test tests/theory`;
 `python -m tests.theory.cases` lists the cases: paths, processes, ways to read a network). Here are the figures behind
-them, as `python -m scripts.theory_tables` writes them in {seconds} CPU seconds. TV is total variation between
-histograms of 40 bins of equal mass, which resolve narrow laws as well as wide ones; the noise floor is that of two
-direct samples of the same size.
+them, as `python -m scripts.benchmarks.theory_tables` writes them in {seconds} CPU seconds. TV is total variation
+between histograms of 40 bins of equal mass, which resolve narrow laws as well as wide ones; the noise floor is that of
+two direct samples of the same size.
 
 ## The canonical jump on R^1
 

@@ -1,6 +1,6 @@
 """Simulate the rotations of short chains with the exact posterior in the network's place; print Markdown tables.
 
-python -m scripts.chain_oracle [--samples 4000] [--residues 2]
+python -m scripts.benchmarks.chain_oracle [--samples 4000] [--residues 2]
 
 The data are three chains of eight residues, or as many as asked for (from the structures in data/), with weights .5, .3
 and .2, on the geodesic path. A joint posterior draws one chain for all residues of a sample; a posterior per residue,
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scripts.theory_tables import table
 from torch import Tensor
 
 from gm_multimodal.noise import SharedNoise
@@ -28,7 +29,6 @@ from gm_multimodal.protein.backbone import frames_from_backbone
 from gm_multimodal.protein.structure import read_backbone
 from gm_multimodal.spaces.categorical import draw_categorical
 from gm_multimodal.spaces.rotations import Rotations
-from scripts.theory_tables import table
 from tests.theory.posterior import log_likelihood
 
 SO3 = Rotations()
@@ -43,7 +43,7 @@ Step = Callable[[Tensor, Tensor, Tensor, Tensor, SharedNoise], Tensor]
 
 def data(residues: int) -> Tensor:
     """Return the rotations of the chains, [K, N, 3, 3]."""
-    folder = Path(__file__).resolve().parents[1] / "data"
+    folder = Path(__file__).resolve().parents[2] / "data"
     backbones = [read_backbone(folder / name)[0].coordinates[20 : 20 + residues] for name in FILES]
     return frames_from_backbone(torch.from_numpy(np.stack(backbones)).double())[1]
 

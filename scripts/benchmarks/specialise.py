@@ -1,6 +1,6 @@
 """Fine-tune a checkpoint on all-alpha chains and on chains rich in strand, and print how its designs shift.
 
-python scripts/specialise.py chains.parquet --out specialised trainer.max_steps=300
+python scripts/benchmarks/specialise.py chains.parquet --out specialised trainer.max_steps=300
 """
 
 import argparse

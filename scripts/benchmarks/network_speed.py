@@ -1,6 +1,6 @@
 """Print what the network costs on this machine, in CPU seconds (user and system, all threads), as Markdown tables.
 
-python scripts/benchmark_network.py [--lengths 60 100] [--batches 1 8] [--peer FILE]
+python scripts/benchmarks/network_speed.py [--lengths 60 100] [--batches 1 8] [--peer FILE]
 
 FILE is Python code with a function make_call(length, batch) that returns one network call of another model as a
 function without arguments. Its calls take turns with ours in one process, under the memory settings of our commands.
@@ -150,7 +150,7 @@ if __name__ == "__main__":
         options.peer = importlib.import_module(options.peer.stem).make_call
     prepare_process()
     torch.set_num_threads(options.threads)
-    with initialize_config_dir(str(Path(__file__).resolve().parents[1] / "configs"), version_base=None):
+    with initialize_config_dir(str(Path(__file__).resolve().parents[2] / "configs"), version_base=None):
         for overrides in ([], WIDE):
             config = compose("train", overrides=["data=", *overrides])
             trunk = build_network(OmegaConf.to_container(config.network)).eval()

@@ -1,6 +1,6 @@
 """Fold sequences of held-out chains, and print how near designs of the same length come that know no sequence.
 
-python scripts/folding_benchmark.py chains.parquet --chains 48 --designs 8
+python scripts/benchmarks/folding.py chains.parquet --chains 48 --designs 8
 """
 
 import argparse

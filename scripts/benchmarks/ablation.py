@@ -1,6 +1,6 @@
 """Train small variants of the recipe equally long, from the same seed, and compare what they learn and design.
 
-python scripts/ablation.py chains.parquet --out runs/ablation threads=1 trainer.max_steps=1000
+python scripts/benchmarks/ablation.py chains.parquet --out runs/ablation threads=1 trainer.max_steps=1000
 
 Every variant changes one thing of the recipe; options of `gm-multimodal train` apply to all. A run that was stopped
 goes on with the same command.

@@ -1,6 +1,6 @@
 """Add soft targets to a dataset: for every training row, laws of hidden residue types by ProteinMPNN.
 
-python scripts/soft_targets.py runs/base_data/chains.parquet runs/base_data/soft.parquet
+python scripts/training/soft_targets.py runs/base_data/chains.parquet runs/base_data/soft.parquet
 gm-multimodal train data=runs/base_data/soft.parquet sequences=soft
 
 A target is the law of every hidden residue type, given the backbone and the types that are revealed. Cross-entropy

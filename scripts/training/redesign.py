@@ -1,6 +1,6 @@
 """Add the column `redesigned` to a dataset: for every compact chain, a sequence that ProteinMPNN draws for it.
 
-python scripts/redesign.py runs/base_data/chains.parquet runs/redesigned.parquet --minutes 300
+python scripts/training/redesign.py runs/base_data/chains.parquet runs/redesigned.parquet --minutes 300
 gm-multimodal train data=runs/redesigned.parquet sequences=redesigned
 
 Training on such sequences is what took MultiFlow from 0.41 to 0.88 designable (arXiv 2402.04997). One chain after

@@ -1,6 +1,6 @@
 """Print what becomes of ten motifs of held-out chains: the motif itself, the bonds at its ends, and clashes.
 
-python scripts/motif_benchmark.py chains.parquet --designs 16
+python scripts/benchmarks/motifs.py chains.parquet --designs 16
 """
 
 import argparse
