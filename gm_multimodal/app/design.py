@@ -132,7 +132,7 @@ def _product(config: DesignConfig, checkpoint: Checkpoint) -> Product:
     """Return the factors under the constraints of the run, and one after the other where nothing is given.
 
     Around a motif they run together: a structure that settles early meets a fixed frame less well (of the CA distances
-    where motif and new residues meet, 0.51 were right against 0.68; docs/tasks.md).
+    where motif and new residues meet, 0.51 were right against 0.68; docs/measurements/tasks.md).
     """
     product = constrain(checkpoint.product, residue_bias(config.omit, config.bias))
     if config.task != "codesign":

@@ -1,4 +1,4 @@
-"""Print the table of docs/base.md: designs beside held-out chains of like length, every length with the same weight.
+"""Print the table of docs/measurements/base.md: designs beside held-out chains, every length with the same weight.
 
 python scripts/benchmarks/base_card.py held-out chains.parquet designs/real
 gm-multimodal design -m length=60,80,100,128 num_designs=50 threads=1 out=designs/card

