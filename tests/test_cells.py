@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from gm_multimodal.app.csv_table import read_table, write_table
+from gm_multimodal.app.folders.csv_table import read_table, write_table
 from gm_multimodal.cells import as_cell, from_cell
 from gm_multimodal.errors import UserInputError
 

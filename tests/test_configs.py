@@ -11,11 +11,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gm_multimodal.app.commands import COMMANDS
-from gm_multimodal.app.config import checked
-from gm_multimodal.app.foreign_code import ALLOW
-from gm_multimodal.app.launch import load
-from gm_multimodal.app.options import Option, config_directory, config_name, group_options, read_command
+from gm_multimodal.app.cli.commands import COMMANDS
+from gm_multimodal.app.cli.foreign_code import ALLOW
+from gm_multimodal.app.cli.options import Option, config_directory, config_name, group_options, read_command
+from gm_multimodal.app.cli.run import load
+from gm_multimodal.app.cli.schema import checked
 
 CONFIGS = config_directory()
 FILES = sorted(CONFIGS.rglob("*.yaml"))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, final
 
 from hydra import compose, initialize_config_dir
 
-from gm_multimodal.app.commands import COMMANDS
-from gm_multimodal.app.config import checked
-from gm_multimodal.app.foreign_code import check_typed
-from gm_multimodal.app.options import config_directory, read_command
-from gm_multimodal.app.overrides import check_names, quote
-from gm_multimodal.app.schemas.checks import literal_keys
-from gm_multimodal.app.schemas.design import DesignConfig
+from gm_multimodal.app.cli.arguments import check_names, quote
+from gm_multimodal.app.cli.checks import literal_keys
+from gm_multimodal.app.cli.commands import COMMANDS
+from gm_multimodal.app.cli.foreign_code import check_typed
+from gm_multimodal.app.cli.options import config_directory, read_command
+from gm_multimodal.app.cli.schema import checked
+from gm_multimodal.app.design.options import DesignConfig
 from gm_multimodal.cells import from_cell
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def design(*, out: str | Path | None = None, **options: Any) -> Designs:
     Raises:
         UserInputError: An option that does not exist or does not fit.
     """
-    from gm_multimodal.app.design import run
+    from gm_multimodal.app.design.command import run
 
     with tempfile.TemporaryDirectory(prefix="gm-multimodal-") as temporary:
         folder = Path(out) if out is not None else Path(temporary) / "run"

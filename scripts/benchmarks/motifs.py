@@ -17,7 +17,7 @@ import torch
 from biotite.structure import superimpose
 
 from gm_multimodal.app.api import configuration
-from gm_multimodal.app.schemas.design import DesignConfig
+from gm_multimodal.app.design.options import DesignConfig
 from gm_multimodal.product import Product
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.dataset import backbone_of

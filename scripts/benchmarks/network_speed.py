@@ -27,7 +27,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula, sdpa_flop_count
 
-from gm_multimodal.app.process_settings import prepare_process
+from gm_multimodal.app.cli.startup import prepare_process
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import matching_loss
 from gm_multimodal.protein.batch import ProteinBatch, single_chain

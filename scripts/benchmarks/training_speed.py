@@ -20,7 +20,7 @@ from network_speed import cpu_seconds, network_call
 from omegaconf import OmegaConf
 from torch import nn
 
-from gm_multimodal.app.process_settings import prepare_process
+from gm_multimodal.app.cli.startup import prepare_process
 from gm_multimodal.networks.residue_trunk import ResidueTrunk
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.protein.batch import LengthBuckets, ProteinBatch, collate

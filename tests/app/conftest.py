@@ -33,7 +33,7 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from gm_multimodal.app.options import config_directory
+    from gm_multimodal.app.cli.options import config_directory
     from gm_multimodal.training.build import build_network
     from gm_multimodal.training.checkpoints import save_checkpoint
 
@@ -81,7 +81,7 @@ class FakeSampler:
 @pytest.fixture
 def sampler(monkeypatch, tiny_checkpoint) -> FakeSampler:
     """Replace checkpoint and sampler of `design` by ones that cost nothing."""
-    from gm_multimodal.app import design as command
+    from gm_multimodal.app.design import command
     from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint
 
     product = load_checkpoint(tiny_checkpoint).product

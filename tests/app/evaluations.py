@@ -1,6 +1,6 @@
 """Settings of an evaluation without judges, for the tests."""
 
-from gm_multimodal.app.schemas.evaluate import EvaluateConfig
+from gm_multimodal.app.evaluate.options import EvaluateConfig
 
 
 def config(designs, out, **changes) -> EvaluateConfig:

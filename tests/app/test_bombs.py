@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gm_multimodal.app.csv_table import read_table
-from gm_multimodal.app.evaluation.kept import Kept
+from gm_multimodal.app.evaluate.known_figures import Kept
+from gm_multimodal.app.folders.csv_table import read_table
 from gm_multimodal.errors import UserInputError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gm_multimodal.app.design_table import best_of
+from gm_multimodal.app.design.table import best_of
 
 ARGUMENTS = ("design", "length=20", "steps=2", "batch_size=4", "out=run")
 
@@ -98,10 +98,10 @@ def test_only_blocks_with_something_missing_are_computed(run, sampler, tmp_path)
 
 @pytest.mark.parametrize("crash_in", ["write_structure", "RunFolder.write_tables"])
 def test_a_crash_between_writes_loses_nothing(run, sampler, tmp_path, monkeypatch, crash_in):
-    from gm_multimodal.app import design
+    from gm_multimodal.app.design import command as design
 
     run(*ARGUMENTS, "num_designs=6", "out=whole")
-    owner, _, name = f"gm_multimodal.app.design.{crash_in}".rpartition(".")
+    owner, _, name = f"gm_multimodal.app.design.command.{crash_in}".rpartition(".")
     original = getattr(design.RunFolder, name, None) or getattr(design, name)
     calls = []
 

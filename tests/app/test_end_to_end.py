@@ -176,7 +176,7 @@ def test_doctor_says_everything_before_it_refuses(run):
 
 
 def test_doctor_names_a_missing_package(run, tiny_checkpoint, monkeypatch):
-    monkeypatch.setattr("gm_multimodal.app.doctor._PACKAGES", ("torch", "no-such-package"))
+    monkeypatch.setattr("gm_multimodal.app.doctor.command._PACKAGES", ("torch", "no-such-package"))
     code, _, err = run("doctor", f"checkpoint={tiny_checkpoint}")
     assert code == 2
     assert "no-such-package is not installed" in err

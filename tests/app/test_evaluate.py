@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from gm_multimodal.app.evaluate import evaluate
-from gm_multimodal.app.workers import run_each
+from gm_multimodal.app.evaluate.command import evaluate
+from gm_multimodal.app.machine.process_pool import run_each
 from gm_multimodal.protein.metrics.definition import Definition, Subject
 from tests.app.evaluations import config
 
@@ -177,7 +177,7 @@ def test_only_the_first_structures_are_compared_and_that_is_said(tmp_path, data_
 
 
 def test_tm_scores_are_kept(tmp_path, designs, monkeypatch):
-    from gm_multimodal.app.evaluation import comparison
+    from gm_multimodal.app.evaluate import comparison
 
     evaluate(config(designs, tmp_path / "e"))
     first = rows(tmp_path / "e" / "metrics.csv")
@@ -192,7 +192,7 @@ def test_tm_scores_are_kept(tmp_path, designs, monkeypatch):
 
 
 def test_processes_side_by_side_give_the_same_table(tmp_path, data_folder, monkeypatch):
-    from gm_multimodal.app.evaluation import comparison
+    from gm_multimodal.app.evaluate import comparison
 
     begun = []
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from gm_multimodal.app.cli import main
-from gm_multimodal.app.out_folder import only_run_in
+from gm_multimodal.app.folders.hold import only_run_in
 from gm_multimodal.files import temporary_path
 from gm_multimodal.images.quality import classifier
 

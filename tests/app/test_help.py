@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from gm_multimodal import __version__
-from gm_multimodal.app.commands import COMMANDS
-from gm_multimodal.app.options import read_command
+from gm_multimodal.app.cli.commands import COMMANDS
+from gm_multimodal.app.cli.options import read_command
 
 HEAVY = {"torch", "hydra", "omegaconf", "numpy", "yaml", "biotite", "e3nn", "lightning", "pandas"}
 

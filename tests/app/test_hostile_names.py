@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import gm_multimodal
-from gm_multimodal.app.csv_table import read_table
+from gm_multimodal.app.folders.csv_table import read_table
 
 FORMULAS = tuple("=+@\t\r＝")
 HOSTILE = "=1+1|\x1b[31mA\u202e\x00" if os.name == "nt" else "=1+1|\x1b[31mA\u202e"  # NUL is in no file name

@@ -92,6 +92,6 @@ def test_interruption_before_anything_runs(monkeypatch, capfd):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gm_multimodal.app.cli._dispatch", interrupt)
+    monkeypatch.setattr("gm_multimodal.app.cli.dispatch._dispatch", interrupt)
     assert main(["design"]) == 130
     assert capfd.readouterr().err == "gm-multimodal design: interrupted\n"

@@ -9,13 +9,13 @@ import sys
 import filelock
 import pytest
 
-from gm_multimodal.app.out_folder import only_run_in
+from gm_multimodal.app.folders.hold import only_run_in
 from gm_multimodal.errors import UserInputError
 
 HOLD = """
 import sys
 from pathlib import Path
-from gm_multimodal.app.out_folder import only_run_in
+from gm_multimodal.app.folders.hold import only_run_in
 with only_run_in(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

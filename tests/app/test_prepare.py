@@ -217,8 +217,8 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_dataset(run, stru
 
 def test_nothing_is_kept_but_open_shards_while_files_are_read(structures, monkeypatch):
     """By construction: at any time the outcomes that wait for their shard are those of one shard per worker."""
-    from gm_multimodal.app import prepare as command
     from gm_multimodal.app.cli import main
+    from gm_multimodal.app.prepare import command
 
     for path in sorted(structures.glob("*.pdb")):
         for copy in range(30):
@@ -250,7 +250,7 @@ def test_ids_need_a_connection_and_say_so(run):
 
 
 def test_what_cannot_be_fetched_now_is_listed_and_tried_by_the_next_run(run, data_folder, monkeypatch):
-    from gm_multimodal.app import prepare as command
+    from gm_multimodal.app.prepare import command
 
     Path("ids.txt").write_text("1abc_A\n2abc\n9zzz\n")
     arguments = ("prepare", "structures=ids.txt", "out=made", "download=true", "workers=1", "keep_duplicates=true")

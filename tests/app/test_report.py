@@ -12,10 +12,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from gm_multimodal.app.evaluate import evaluate
-from gm_multimodal.app.evaluation.inputs import Rejected
-from gm_multimodal.app.evaluation.tables import Table
-from gm_multimodal.app.report.page import page as page_of
+from gm_multimodal.app.evaluate.command import evaluate
+from gm_multimodal.app.evaluate.figure_table import Table
+from gm_multimodal.app.evaluate.inputs import Rejected
+from gm_multimodal.app.evaluate.report.page import page as page_of
 from gm_multimodal.printable import printable
 from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.output import write_trajectory
@@ -115,7 +115,7 @@ def found(tmp_path_factory, data_folder, small_dataset):
         shutil.copy(data_folder / f"{name}.pdb", run)
     (run / "broken.pdb").write_text("no structure")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gm_multimodal.app.evaluate.write_report", lambda *given: calls.append(given[1:]))
+        patch.setattr("gm_multimodal.app.evaluate.command.write_report", lambda *given: calls.append(given[1:]))
         evaluate(config(run, run / "evaluation", reference=str(small_dataset), most_candidates=4))
     return run, *calls[0]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gm_multimodal.app.run_folder import COLUMNS, RunFolder
+from gm_multimodal.app.design.folder import COLUMNS, RunFolder
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import temporary_path
 

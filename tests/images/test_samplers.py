@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gm_multimodal.app.schemas.images_sample import SAMPLERS
+from gm_multimodal.app.images.sample_options import SAMPLERS
 from gm_multimodal.images.heads import VELOCITY, landing_bins
 from gm_multimodal.images.processes import FlowWithRates
 from gm_multimodal.images.product import Pixels, context_of

@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from gm_multimodal.app.devices import resolve_device, set_threads
-from gm_multimodal.app.foreign_code import recorded
+from gm_multimodal.app.cli.checks import MEGABYTE
+from gm_multimodal.app.cli.foreign_code import recorded
+from gm_multimodal.app.cli.terminal import show
+from gm_multimodal.app.folders.hold import writing
+from gm_multimodal.app.folders.record import check_record, keep_record
+from gm_multimodal.app.images.benchmark_options import ImageBenchmarkConfig
+from gm_multimodal.app.images.benchmark_table import HELD_OUT, Cell, Results, Row, markdown
 from gm_multimodal.app.images.judge import Judge, make_judge
 from gm_multimodal.app.images.sample import COLUMNS, SHOWN, write_images
-from gm_multimodal.app.images.table import HELD_OUT, Cell, Results, Row, markdown
 from gm_multimodal.app.images.train import train
-from gm_multimodal.app.out_folder import writing
-from gm_multimodal.app.records import check_record, keep_record
-from gm_multimodal.app.schemas.checks import MEGABYTE
-from gm_multimodal.app.schemas.images_benchmark import ImageBenchmarkConfig
-from gm_multimodal.app.schemas.images_train import ImageTrainConfig
-from gm_multimodal.app.terminal import show
-from gm_multimodal.app.training import held
+from gm_multimodal.app.images.train_options import ImageTrainConfig
+from gm_multimodal.app.machine.devices import resolve_device, set_threads
+from gm_multimodal.app.train.training import held
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import leftovers, own_folder, write_atomically
 from gm_multimodal.images.dataset import ImageSet, load_images, points_of

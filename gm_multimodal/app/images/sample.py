@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from gm_multimodal.app.devices import resolve_device, set_threads
-from gm_multimodal.app.foreign_code import recorded
-from gm_multimodal.app.out_folder import only_run_in, writing
-from gm_multimodal.app.records import keep_record
-from gm_multimodal.app.schemas.checks import MEGABYTE
-from gm_multimodal.app.schemas.images_sample import ImageSampleConfig
-from gm_multimodal.app.terminal import show
+from gm_multimodal.app.cli.checks import MEGABYTE
+from gm_multimodal.app.cli.foreign_code import recorded
+from gm_multimodal.app.cli.terminal import show
+from gm_multimodal.app.folders.hold import only_run_in, writing
+from gm_multimodal.app.folders.record import keep_record
+from gm_multimodal.app.images.sample_options import ImageSampleConfig
+from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.dataset import points_of

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from gm_multimodal.app.schemas.checks import MEGABYTE
-from gm_multimodal.app.schemas.images_train import ImageTrainConfig
-from gm_multimodal.app.training import say, set_training_threads, training_folder
+from gm_multimodal.app.cli.checks import MEGABYTE
+from gm_multimodal.app.images.train_options import ImageTrainConfig
+from gm_multimodal.app.train.training import say, set_training_threads, training_folder
 from gm_multimodal.images.dataset import ImageSet, load_images
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.training.build import build, build_network

@@ -1,0 +1,50 @@
+"""The commands there are. A new one is a line here, `configs/<name>.yaml`, a schema and a function.
+
+The name of a command is one word, or two of which the first is a family: the file of `images train` is
+`configs/images_train.yaml`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a command's schema and function are, as "module:name"; imported only when the command runs.
+
+    `settled` names options of other commands that this one cannot have, and says why.
+    """
+
+    schema: str
+    function: str
+    settled: Mapping[str, str] = field(default_factory=dict)
+
+
+COMMANDS = {
+    "design": Entry("gm_multimodal.app.design.options:DesignConfig", "gm_multimodal.app.design.command:design"),
+    "prepare": Entry("gm_multimodal.app.prepare.options:PrepareConfig", "gm_multimodal.app.prepare.command:prepare"),
+    "train": Entry("gm_multimodal.app.train.train_options:TrainConfig", "gm_multimodal.app.train.train:train"),
+    "finetune": Entry(
+        "gm_multimodal.app.train.finetune_options:FinetuneConfig",
+        "gm_multimodal.app.train.finetune:finetune",
+        settled={
+            "network": "the network is that of the checkpoint; another one is trained from scratch by `train`",
+            "product": "paths, clocks and weights are those of the checkpoint; others are trained by `train`",
+        },
+    ),
+    "evaluate": Entry(
+        "gm_multimodal.app.evaluate.options:EvaluateConfig",
+        "gm_multimodal.app.evaluate.command:evaluate",
+    ),
+    "images train": Entry(
+        "gm_multimodal.app.images.train_options:ImageTrainConfig", "gm_multimodal.app.images.train:train"
+    ),
+    "images sample": Entry(
+        "gm_multimodal.app.images.sample_options:ImageSampleConfig", "gm_multimodal.app.images.sample:sample"
+    ),
+    "images benchmark": Entry(
+        "gm_multimodal.app.images.benchmark_options:ImageBenchmarkConfig",
+        "gm_multimodal.app.images.benchmark:benchmark",
+    ),
+    "doctor": Entry("gm_multimodal.app.doctor.options:DoctorConfig", "gm_multimodal.app.doctor.command:doctor"),
+}

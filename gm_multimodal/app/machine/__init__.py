@@ -1,0 +1,1 @@
+"""What of the machine a command uses: devices, threads, processes."""

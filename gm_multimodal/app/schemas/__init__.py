@@ -1,1 +1,0 @@
-"""One closed schema per command: plain dataclasses, so that a bad value is refused before torch is imported."""
