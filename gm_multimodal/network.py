@@ -1,54 +1,67 @@
-"""What a network is to the objective and the sampler: tensors in, tensors out."""
+"""What a network is to the objective and the sampler: tensors in, tensors out, and how these are read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol, final
+from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from gm_multimodal.product import State
-
-CONDITION_STATES = 4
-"""States of every condition, unknown included."""
-
-
-@final
-@dataclass(frozen=True)
-class Context:
-    """What stays the same along a simulation.
-
-    Attributes:
-        present: True = a real site, False = padding, bool [B, N].
-        index: position of a site along its chain, int64 [B, N].
-        chain: number of the chain of a site, int64 [B, N].
-        conditions: name -> what is wanted or known of a site beside the state, int64 [B, N]: 0 = unknown, or one of the
-            states 1, 2 and 3. A condition that is left out is unknown everywhere.
-    """
-
-    present: Tensor
-    index: Tensor
-    chain: Tensor
-    conditions: Mapping[str, Tensor] = field(default_factory=dict)
-
-    def to(self, device: torch.device) -> "Context":
-        """Return the context on another device."""
-        conditions = {name: states.to(device) for name, states in self.conditions.items()}
-        return Context(self.present.to(device), self.index.to(device), self.chain.to(device), conditions)
+from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.parameterizations.base import Prediction
+from gm_multimodal.product import Product, State
+from gm_multimodal.sites import Sites
 
 
 class Network(Protocol):
     """A function of the joint state; what it says of a factor depends on all factors (arXiv 2410.20587, prop. 4)."""
 
     def __call__(
-        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+        self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> Mapping[str, Tensor]:
         """Return the raw output of every factor, [B, N, *output_shape].
 
         Args:
             state: points, [B, N, *E] per factor.
             times: path times, [B, N] per factor.
-            context: what stays the same.
+            sites: which sites are present, and what is known of them.
             previous: means of the last predictions (self-conditioning), or None at the first call.
         """
         ...
+
+
+def predict(
+    network: Network,
+    product: Product,
+    state: State,
+    times: Mapping[str, Tensor],
+    sites: Sites,
+    previous: State | None,
+) -> dict[str, Prediction]:
+    """Call the network once and read its output for every factor.
+
+    Raises:
+        IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
+    """
+    return read(network(state, times, sites, previous), product, state, times)
+
+
+def read(
+    outputs: Mapping[str, Tensor], product: Product, state: State, times: Mapping[str, Tensor]
+) -> dict[str, Prediction]:
+    """Read what the network gave at a state for every factor.
+
+    Raises:
+        IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
+    """
+    for name, factor in product.items():
+        wanted = (*times[name].shape, *factor.parameterization.output_shape)
+        got = tuple(outputs[name].shape) if name in outputs else "nothing"
+        if got != wanted:
+            raise IncompatibleProcess(
+                f"the network emits {got} for {name}, but {factor.parameterization} reads {wanted}."
+            )
+    return {name: factor.parameterization(outputs[name], state[name], times[name]) for name, factor in product.items()}
+
+
+def means(predictions: Mapping[str, Prediction]) -> dict[str, Tensor]:
+    """Return the mean of every prediction: what self-conditioning feeds back."""
+    return {name: prediction.mean() for name, prediction in predictions.items()}

@@ -7,8 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
-from gm_multimodal.network import Context, Network
+from gm_multimodal.network import Network, means, predict, read
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction
 from gm_multimodal.product import Known, Product, State
@@ -65,7 +64,6 @@ def matching_loss(
     product: Product,
     known: Known,
     times: Mapping[str, Tensor],
-    context: Context,
     noise: Noise,
     *,
     self_condition: bool = False,
@@ -77,7 +75,6 @@ def matching_loss(
         product: the factors.
         known: clean data of every site as `values`, and which sites are given.
         times: path times, [B, N] per factor.
-        context: what stays the same along a simulation.
         noise: stream of draws.
         self_condition: feed back the means of a first call, made without gradient.
 
@@ -89,8 +86,8 @@ def matching_loss(
     previous = None
     if self_condition:
         with torch.no_grad():
-            previous = means(predict(network, product, state, times, context, None))
-    outputs = network(state, times, context, previous)
+            previous = means(predict(network, product, state, times, known.sites, None))
+    outputs = network(state, times, known.sites, previous)
     predictions = read(outputs, product, state, times)
     parts = {}
     for name, prediction in predictions.items():
@@ -98,42 +95,3 @@ def matching_loss(
         parts[name] = (prediction.loss(known.target(name)) * free).sum() / free.sum().clamp(min=1)
     total = torch.stack([product[name].weight * part for name, part in parts.items()]).sum()
     return Matching(parts, total, predictions, outputs, times)
-
-
-def predict(
-    network: Network,
-    product: Product,
-    state: State,
-    times: Mapping[str, Tensor],
-    context: Context,
-    previous: State | None,
-) -> dict[str, Prediction]:
-    """Call the network once and read its output for every factor.
-
-    Raises:
-        IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
-    """
-    return read(network(state, times, context, previous), product, state, times)
-
-
-def read(
-    outputs: Mapping[str, Tensor], product: Product, state: State, times: Mapping[str, Tensor]
-) -> dict[str, Prediction]:
-    """Read what the network gave at a state for every factor.
-
-    Raises:
-        IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
-    """
-    for name, factor in product.items():
-        wanted = (*times[name].shape, *factor.parameterization.output_shape)
-        got = tuple(outputs[name].shape) if name in outputs else "nothing"
-        if got != wanted:
-            raise IncompatibleProcess(
-                f"the network emits {got} for {name}, but {factor.parameterization} reads {wanted}."
-            )
-    return {name: factor.parameterization(outputs[name], state[name], times[name]) for name, factor in product.items()}
-
-
-def means(predictions: Mapping[str, Prediction]) -> dict[str, Tensor]:
-    """Return the mean of every prediction: what self-conditioning feeds back."""
-    return {name: prediction.mean() for name, prediction in predictions.items()}

@@ -12,6 +12,7 @@ from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Parameterization
 from gm_multimodal.processes.base import Process
 from gm_multimodal.schedules import Schedule
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.base import expand_as
 
 State = Mapping[str, Tensor]
@@ -52,13 +53,13 @@ class Factor:
 
     def prior(self, known: "Known", name: str, noise: Noise) -> Tensor:
         """Draw x_0 for every site, [B, N, *E]; projected to zero mean in rows where the factor is wholly generated."""
-        return self.project(self.process.path.space.prior(tuple(known.present.shape), noise), known, name)
+        return self.project(self.process.path.space.prior(tuple(known.sites.present.shape), noise), known, name)
 
     def project(self, x: Tensor, known: "Known", name: str) -> Tensor:
         """Take the mean over the sites away where the law has none: a centred factor, in wholly generated rows."""
         if not self.centred:
             return x
-        free, present = known.free(name), known.present
+        free, present = known.free(name), known.sites.present
         mean = (x * present[..., None]).sum(-2, keepdim=True) / present.sum(-1)[:, None, None].clamp(min=1)
         is_whole = (free == present).all(-1)[:, None, None]
         return torch.where(is_whole, x - mean, x)
@@ -95,18 +96,18 @@ class Known:
         values: clean points, [B, N, *E] per factor; read where the mask is True, and everywhere by training and by
             simulations that begin with noised data.
         mask: True = given, [B, N] per factor.
-        present: True = a real site, [B, N].
+        sites: which sites are present, and what is known of them beside the state.
         drawn: in training, factors whose noised points were partly drawn beforehand.
     """
 
     values: State
     mask: Mapping[str, Tensor]
-    present: Tensor
+    sites: Sites
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
     def free(self, name: str) -> Tensor:
         """Tell which sites of a factor are generated, bool [B, N]."""
-        return ~self.mask[name] & self.present
+        return ~self.mask[name] & self.sites.present
 
     def overwrite(self, state: State) -> State:
         """Return the state with the given values in place."""

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = (
     ("printable",),
     ("cells", "errors", "files", "noise"),
-    ("reading",),
+    ("reading", "sites"),
     ("spaces",),
     ("generators", "schedules"),
     ("paths", "bregman"),

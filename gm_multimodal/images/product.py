@@ -9,13 +9,13 @@ from torch import Tensor
 
 from gm_multimodal.images.heads import Heads, data_bins
 from gm_multimodal.images.unet import PIXELS
-from gm_multimodal.network import Context
 from gm_multimodal.noise import Noise
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.product import Factor, Known, Product, State
 from gm_multimodal.schedules import Linear, Schedule
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
 
 
@@ -50,9 +50,10 @@ class Pixels:
 
     def blank(self, rows: int, device: torch.device) -> Known:
         """Return that nothing is known of `rows` images."""
-        channels, sites = self.shape[0], self.shape[1] * self.shape[2]
-        present = torch.ones(rows, sites, dtype=torch.bool, device=device)
-        return Known({PIXELS: torch.zeros(rows, sites, channels, device=device)}, {PIXELS: ~present}, present)
+        channels, height, width = self.shape
+        sites = Sites.all_present(rows, height * width, device)
+        values = {PIXELS: torch.zeros(rows, height * width, channels, device=device)}
+        return Known(values, {PIXELS: ~sites.present}, sites)
 
     def images(self, state: State) -> Tensor:
         """Return the points [B, H W, C] of a state as images [B, C, H, W]."""
@@ -64,12 +65,6 @@ def sites_of(images: Tensor) -> Tensor:
     return images.flatten(2).movedim(1, -1).contiguous()
 
 
-def context_of(present: Tensor) -> Context:
-    """Return the context of images, which have no chains; `present` is bool [B, N]."""
-    index = torch.arange(present.shape[1], device=present.device).expand(present.shape)
-    return Context(present, index, torch.zeros_like(index))
-
-
 @final
 @dataclass(frozen=True)
 class ImageBatch:
@@ -77,11 +72,11 @@ class ImageBatch:
 
     Attributes:
         state: pixels [B, H W, C] in [-1, 1].
-        context: every site is present.
+        sites: the pixels, all present.
     """
 
     state: State
-    context: Context
+    sites: Sites
 
     def to(self, device: torch.device, *_: Any, **__: Any) -> "ImageBatch":
         """Return the batch on another device (called by the trainer with arguments of its own)."""
@@ -89,13 +84,13 @@ class ImageBatch:
 
     def counted(self) -> dict[str, int]:
         """Say how much a training sees in this batch."""
-        return {"images_seen": len(self.context.present)}
+        return {"images_seen": len(self.sites.present)}
 
     @staticmethod
-    def of(sites: Tensor) -> "ImageBatch":
+    def of(points: Tensor) -> "ImageBatch":
         """Return the batch of points of sites, [B, H W, C]."""
-        present = torch.ones(sites.shape[:2], dtype=torch.bool, device=sites.device)
-        return ImageBatch({PIXELS: sites}, context_of(present))
+        rows, pixels, _ = points.shape
+        return ImageBatch({PIXELS: points}, Sites.all_present(rows, pixels, points.device))
 
 
 @final
@@ -104,7 +99,7 @@ class EveryTime:
 
     def draw(self, batch: ImageBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
         """Return the task and the path times: one for each image, in every of B equal intervals one."""
-        present = batch.context.present
+        present = batch.sites.present
         rows = torch.arange(len(present), device=present.device)
         s = (rows + noise.uniform((len(present),)).to(present.device)) / len(present)
         # In single precision a draw near 1 is rounded up, and at t = 1 there is no velocity.
@@ -113,6 +108,6 @@ class EveryTime:
 
 def at_time(batch: ImageBatch, product: Product, s: Tensor) -> tuple[Known, Mapping[str, Tensor]]:
     """Return the task of generating whole images, and the path times of sampling times s [B]."""
-    present = batch.context.present
+    present = batch.sites.present
     times = {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
-    return Known(batch.state, {name: ~present for name in product}, present), times
+    return Known(batch.state, {name: ~present for name in product}, batch.sites), times

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from gm_multimodal.images.dataset import levels_of
 from gm_multimodal.images.processes import FlowWithRates
-from gm_multimodal.images.product import Pixels, context_of
+from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.second_order import MidpointVelocity
 from gm_multimodal.images.unet import PIXELS
-from gm_multimodal.network import Context, Network
+from gm_multimodal.network import Network
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
@@ -24,6 +24,7 @@ from gm_multimodal.product import State
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Observer, Sampler
 from gm_multimodal.schedules import Exponential, Linear, Schedule
+from gm_multimodal.sites import Sites
 
 
 @final
@@ -114,7 +115,7 @@ class ImageSampler:
             called = MidpointVelocity(called, product[PIXELS], grid, once_at_last=self.calls % 2 == 1)
         known = pixels.blank(self.rows, self.device)
         noise = SharedNoise.keyed(seed, number, device=self.device)
-        state = Sampler(grid)(called, product, known, context_of(known.present), noise, observers)
+        state = Sampler(grid)(called, product, known, noise, observers)
         return levels_of(pixels.images(state), pixels.levels).cpu()
 
     def images(self, network: nn.Module, pixels: Pixels, seed: int, count: int, done: Callable[[int], None]) -> Tensor:
@@ -136,9 +137,9 @@ class _InPrecision:
     device: str
 
     def __call__(
-        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+        self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> Mapping[str, Tensor]:
         """Call the network."""
         with torch.autocast(self.device, self.precision, enabled=self.precision != torch.float32):
-            output = self.network(state, times, context, previous)
+            output = self.network(state, times, sites, previous)
         return {name: x.to(torch.float32) for name, x in output.items()}

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from gm_multimodal.images.heads import VELOCITY
 from gm_multimodal.images.unet import PIXELS
-from gm_multimodal.network import Context, Network
+from gm_multimodal.network import Network
 from gm_multimodal.product import Factor, State
 from gm_multimodal.sampling.grids import TimeGrid
+from gm_multimodal.sites import Sites
 
 
 @final
@@ -33,17 +34,17 @@ class MidpointVelocity:
         self.times = torch.stack([factor.clock(t) for t in grid.times()]).to(torch.float32)
 
     def __call__(
-        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+        self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> Mapping[str, Tensor]:
         """Return the output of the first call with the velocity of the second."""
         t, x = times[PIXELS].contiguous(), state[PIXELS]
-        first = self.network(state, times, context, previous)[PIXELS]
+        first = self.network(state, times, sites, previous)[PIXELS]
         following = torch.searchsorted(self.times.to(t.device), t, right=True).clamp(max=len(self.times) - 1)
         if self.once_at_last and bool((following == len(self.times) - 1).all()):
             return {PIXELS: first}
         half = 0.5 * (self.times.to(t.device)[following] - t)
         middle = x + half[..., None] * first[..., VELOCITY]
-        second = self.network({PIXELS: middle}, {PIXELS: t + half}, context, previous)[PIXELS]
+        second = self.network({PIXELS: middle}, {PIXELS: t + half}, sites, previous)[PIXELS]
         output = first.clone()
         output[..., VELOCITY] = second[..., VELOCITY]
         return {PIXELS: output}

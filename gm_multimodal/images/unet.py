@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gm_multimodal.network import Context
 from gm_multimodal.product import State
+from gm_multimodal.sites import Sites
 
 PIXELS = "pixels"
 """Name of the one factor: sites are the pixels row by row, points their channels, [B, H W, C]."""
@@ -82,7 +82,7 @@ class UNet(nn.Module):
         self.emit = _conv(before, channels * outputs, gain=0.0)
 
     def forward(
-        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+        self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> dict[str, Tensor]:
         """Return [B, H W, C, outputs]; the time of an image is that of its generated pixels, the smallest."""
         channels, height, width = self.shape

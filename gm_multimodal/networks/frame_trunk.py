@@ -6,7 +6,6 @@ from typing import final
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gm_multimodal.network import Context
 from gm_multimodal.networks.frame_attention import FrameAttention
 from gm_multimodal.networks.frames import (
     PAIR_GEOMETRY,
@@ -17,6 +16,7 @@ from gm_multimodal.networks.frames import (
     pair_features,
 )
 from gm_multimodal.networks.trunk import Trunk, TrunkLayer
+from gm_multimodal.sites import Sites
 
 
 @final
@@ -38,7 +38,7 @@ class PairBias(nn.Module):
         self.register_buffer("offset_table", offset_table(), persistent=False)
         self.offset_table: Tensor
 
-    def forward(self, frames: Frames, previous: Frames | None, context: Context) -> Sequence[Tensor]:
+    def forward(self, frames: Frames, previous: Frames | None, sites: Sites) -> Sequence[Tensor]:
         """Return the biases of every layer, [heads * B, N, N] each; without `previous` its features are left out.
 
         Channels come first, so that products over all pairs leave what attention reads without a copy.
@@ -47,7 +47,7 @@ class PairBias(nn.Module):
         b, n, _ = frames.translations.shape
         features = frames.translations.new_empty(PAIR_OFFSETS + PAIR_GEOMETRY * len(known), b, n, n)
         along, *geometry = features.split([PAIR_OFFSETS] + [PAIR_GEOMETRY] * len(known))
-        offset_features(context, self.offset_table, along)
+        offset_features(sites, self.offset_table, along)
         for some, out in zip(known, geometry, strict=True):
             pair_features(some, out)
         hidden = functional.relu(self.features.weight[:, : len(features)] @ features.flatten(1), inplace=True)
@@ -84,6 +84,6 @@ class FrameTrunk(Trunk):
         super().__init__(width, PairBias(pair_width, layers, heads), made, types, components, conditions)
 
     def _read_pairs(
-        self, sites: Tensor, start: Frames, fed_back: Frames | None, context: Context, padding: Tensor
+        self, hidden: Tensor, start: Frames, fed_back: Frames | None, sites: Sites, padding: Tensor
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        return sites, self.pairs(start, fed_back, context)
+        return hidden, self.pairs(start, fed_back, sites)

@@ -12,8 +12,11 @@ from e3nn import o3
 from torch import Tensor
 from torch.nn import functional
 
-from gm_multimodal.network import Context
 from gm_multimodal.networks.layers import in_full_precision
+from gm_multimodal.sites import Sites
+
+INDEX, CHAIN = "index", "chain"
+"""What is read of sites: the position along a chain and the number of the chain, int64 [B, N]."""
 
 NEIGHBOURS = (-2, -1, 1, 2)
 """Offsets along the chain whose frames a site sees directly."""
@@ -43,12 +46,12 @@ class Frames:
         return (self.rotations.mT @ (y - self.translations)[..., None]).squeeze(-1)
 
 
-def chain_neighbours(context: Context) -> Tensor:
+def chain_neighbours(sites: Sites) -> Tensor:
     """Tell which of the NEIGHBOURS exist: present, in the same chain, at that very offset; [B, N, 4] as 0.0 or 1.0."""
-    exists = []
+    index, chain, exists = sites[INDEX], sites[CHAIN], []
     for k in NEIGHBOURS:
-        index, chain = context.index.roll(-k, 1), context.chain.roll(-k, 1)
-        exists.append((index - context.index == k) & (chain == context.chain) & context.present.roll(-k, 1))
+        same_chain, distance = chain.roll(-k, 1) == chain, index.roll(-k, 1) - index
+        exists.append((distance == k) & same_chain & sites.present.roll(-k, 1))
     return torch.stack(exists, -1).to(torch.float32)
 
 
@@ -89,14 +92,15 @@ def offset_table() -> Tensor:
 
 
 @torch.no_grad()
-def offset_features(context: Context, table: Tensor, out: Tensor) -> None:
+def offset_features(sites: Sites, table: Tensor, out: Tensor) -> None:
     """Encode the position of j relative to i along the chain; written to `out` [PAIR_OFFSETS, B, N, N] in place.
 
     Piecewise linear in the offset: exact for neighbours, coarse far away; all zero between different chains.
     """
     first, last = _OFFSETS[0], _OFFSETS[-1]
-    column = (context.index[:, None, :] - context.index[:, :, None]).clamp(first, last) - first
-    column = torch.where(context.chain[:, None, :] == context.chain[:, :, None], column, table.shape[1] - 1)
+    index, chain = sites[INDEX], sites[CHAIN]
+    column = (index[:, None, :] - index[:, :, None]).clamp(first, last) - first
+    column = torch.where(chain[:, None, :] == chain[:, :, None], column, table.shape[1] - 1)
     torch.index_select(table, 1, column.flatten(), out=out.view(out.shape[0], -1))
 
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gm_multimodal.network import Context
 from gm_multimodal.networks.attention import InvariantPointAttention
 from gm_multimodal.networks.frames import (
     PAIR_GEOMETRY,
@@ -19,6 +18,7 @@ from gm_multimodal.networks.frames import (
 )
 from gm_multimodal.networks.layers import scaled_init_
 from gm_multimodal.networks.trunk import Trunk, TrunkLayer
+from gm_multimodal.sites import Sites
 
 POOLS = 4
 
@@ -46,14 +46,14 @@ class PairBiases(nn.Module):
         self.offset_table: Tensor
 
     def forward(
-        self, sites: Tensor, frames: Frames, previous: Frames | None, context: Context, padding: Tensor
+        self, hidden: Tensor, frames: Frames, previous: Frames | None, sites: Sites, padding: Tensor
     ) -> tuple[list[Tensor], Tensor]:
         """Return the biases of every layer, [B, heads, N, N] each, and the messages [B, N, width].
 
         The first layer is split as W f_ij + W' s_i + W'' s_j, so that nothing of size N x N x 2 width is made. Channels
         come first, [channels, B, N, N]: each layer is one matrix product over all pairs, without a transposed copy.
         """
-        b, n, _ = sites.shape
+        b, n, _ = hidden.shape
         features = frames.translations.new_empty(2 * PAIR_GEOMETRY + PAIR_OFFSETS, b, n, n)
         here, before, along = features.split([PAIR_GEOMETRY, PAIR_GEOMETRY, PAIR_OFFSETS])
         pair_features(frames, here)
@@ -61,9 +61,9 @@ class PairBiases(nn.Module):
             before.zero_()
         else:
             pair_features(previous, before)
-        offset_features(context, self.offset_table, along)
+        offset_features(sites, self.offset_table, along)
         # Contiguous, because a sum takes the layout of its terms.
-        first, second = self.ends(sites).permute(2, 0, 1).contiguous().chunk(2)
+        first, second = self.ends(hidden).permute(2, 0, 1).contiguous().chunk(2)
         ends = (first[..., :, None] + second[..., None, :]).flatten(1)
         pairs = functional.relu(torch.addmm(ends, self.features.weight, features.flatten(1)), inplace=True)
         logits = (self.biases.weight @ pairs).unflatten(1, (b, n, n))
@@ -109,7 +109,7 @@ class ResidueTrunk(Trunk):
         )
 
     def _read_pairs(
-        self, sites: Tensor, start: Frames, fed_back: Frames | None, context: Context, padding: Tensor
+        self, hidden: Tensor, start: Frames, fed_back: Frames | None, sites: Sites, padding: Tensor
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        biases, message = self.pairs(sites, start, fed_back, context, padding)
-        return sites + message, [bias.to(start.translations) for bias in biases]
+        biases, message = self.pairs(hidden, start, fed_back, sites, padding)
+        return hidden + message, [bias.to(start.translations) for bias in biases]

@@ -9,13 +9,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.network import CONDITION_STATES, Context
-from gm_multimodal.networks.frames import LOCAL_FEATURES, NEIGHBOURS, Frames, chain_neighbours, local_features
+from gm_multimodal.networks.frames import (
+    CHAIN,
+    INDEX,
+    LOCAL_FEATURES,
+    NEIGHBOURS,
+    Frames,
+    chain_neighbours,
+    local_features,
+)
 from gm_multimodal.networks.layers import TimeEmbedding, Transition, in_full_precision, scaled_init_
 from gm_multimodal.product import State
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.rotations import rotation_exp
 
 FACTORS = ("translations", "rotations", "sequence")
+
+CONDITION_STATES = 4
+"""States of every condition: 0 = unknown, and the states 1, 2 and 3."""
+
 PADDING_BIAS = -1e9
 REACH = 0.1
 """How far an origin that is not given can move at any time, as a share of time: bounds what late times ask for."""
@@ -45,13 +57,13 @@ class TrunkLayer(nn.Module):
         self.move = scaled_init_(nn.Linear(width, 6), 0.02)
 
     def forward(
-        self, sites: Tensor, frames: Frames, neighbours: Tensor, bias: Tensor, padding: Tensor
+        self, hidden: Tensor, frames: Frames, neighbours: Tensor, bias: Tensor, padding: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the new sites [B, N, width] and a move [B, N, 3 + 3] in the local frame."""
-        sites = sites + self.local(local_features(frames, neighbours))
-        sites = sites + self.attention(sites, frames, bias, padding)
-        sites = sites + self.transition(sites)
-        return sites, self.move(self.move_norm(sites))
+        """Return the new features [B, N, width] and a move [B, N, 3 + 3] in the local frame."""
+        hidden = hidden + self.local(local_features(frames, neighbours))
+        hidden = hidden + self.attention(hidden, frames, bias, padding)
+        hidden = hidden + self.transition(hidden)
+        return hidden, self.move(self.move_norm(hidden))
 
 
 def _condition_table(width: int) -> nn.Embedding:
@@ -71,7 +83,8 @@ class Trunk(nn.Module, ABC):
     Args:
         width: channels of a site.
         pairs: makes what the layers read of pairs of sites.
-        layers: each maps sites, frames, neighbours, its bias and the padding to new sites and a move of the frames.
+        layers: each maps features, frames, neighbours, its bias and the padding to new features and a move of the
+            frames.
         types: number of types that data can take; the mask is `types`.
         components: of the mixture that describes rotations.
         conditions: names of what the network may be told of a site; untrained ones change nothing.
@@ -104,14 +117,14 @@ class Trunk(nn.Module, ABC):
         self.conditions = nn.ModuleDict({name: _condition_table(width) for name in conditions})
 
     def forward(
-        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+        self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> Mapping[str, Tensor]:
         """Return what the three factors' parameterizations read.
 
         Args:
             state: translations [B, N, 3] (nm), rotations [B, N, 3, 3], sequence int64 [B, N].
             times: path time of every site, [B, N] per factor.
-            context: chain positions, padding and conditions.
+            sites: padding, positions along chains, and conditions, int64 [B, N]; one that is left out is unknown.
             previous: means of the last prediction: translations, rotations, and type probabilities [B, N, types].
 
         Returns:
@@ -120,34 +133,35 @@ class Trunk(nn.Module, ABC):
             logits, [B, N, types].
 
         Raises:
-            UserInputError: the context holds a condition that the network was not built for.
+            UserInputError: the sites have a condition that the network was not built for.
         """
         start = Frames(state["translations"], state["rotations"])
         fed_back = None if previous is None else Frames(previous["translations"], previous["rotations"])
-        neighbours = chain_neighbours(context).to(start.translations)
-        sites = self._embed(state, times, start, previous, fed_back, neighbours)
-        for name, states in context.conditions.items():
-            sites = sites + self._table(name)(states)
-        padding = torch.where(context.present, 0.0, PADDING_BIAS).to(sites)
-        sites, biases = self._read_pairs(sites, start, fed_back, context, padding)
+        neighbours = chain_neighbours(sites).to(start.translations)
+        hidden = self._embed(state, times, start, previous, fed_back, neighbours)
+        for name, states in sites.context.items():
+            if name not in (INDEX, CHAIN):
+                hidden = hidden + self._table(name)(states)
+        padding = torch.where(sites.present, 0.0, PADDING_BIAS).to(hidden)
+        hidden, biases = self._read_pairs(hidden, start, fed_back, sites, padding)
         left = 1 - times["translations"][..., None]
         remaining = torch.where(left > 0, left + REACH, left), 1 - times["rotations"][..., None]
         frames, tangent = start, torch.zeros_like(start.translations)
         for layer, bias in zip(self.layers, biases, strict=True):
-            sites, move = layer(sites, frames, neighbours, bias, padding)
+            hidden, move = layer(hidden, frames, neighbours, bias, padding)
             frames, tangent = _moved(start, frames, tangent, move.to(tangent), remaining)
-        sites = self.head_norm(sites)
+        hidden = self.head_norm(hidden)
         return {
             "translations": frames.translations,
-            "rotations": self._mixture(sites, tangent),
-            "sequence": self.types_head(sites),
+            "rotations": self._mixture(hidden, tangent),
+            "sequence": self.types_head(hidden),
         }
 
     @abstractmethod
     def _read_pairs(
-        self, sites: Tensor, start: Frames, fed_back: Frames | None, context: Context, padding: Tensor
+        self, hidden: Tensor, start: Frames, fed_back: Frames | None, sites: Sites, padding: Tensor
     ) -> tuple[Tensor, Sequence[Tensor]]:
-        """Return the sites [B, N, width] after a look at all pairs, and what each layer adds to its logits."""
+        """Return the features [B, N, width] after a look at all pairs, and what each layer adds to its logits."""
 
     def _table(self, condition: str) -> nn.Module:
         if condition not in self.conditions:
@@ -158,13 +172,13 @@ class Trunk(nn.Module, ABC):
             )
         return self.conditions[condition]
 
-    def _mixture(self, sites: Tensor, tangent: Tensor) -> Tensor:
+    def _mixture(self, hidden: Tensor, tangent: Tensor) -> Tensor:
         """Describe the law of the scaled tangent, [B, N, 4] or [B, N, 5 K]."""
-        log_scales = self.log_scale(sites)
+        log_scales = self.log_scale(hidden)
         if self.components is None:
             return torch.cat([tangent, log_scales], -1)
         k = log_scales.shape[-1]
-        offsets, logits = self.components(sites).split([3 * k, k], -1)
+        offsets, logits = self.components(hidden).split([3 * k, k], -1)
         return torch.cat([tangent.repeat(1, 1, k) + offsets, log_scales, logits], -1)
 
     def _embed(

@@ -67,7 +67,7 @@ class BackboneLosses:
         x, r = (matching.predictions[name].mean() for name in (TRANSLATIONS, ROTATIONS))
         guess = ideal_atoms(x, r)
         truth = ideal_atoms(known.values[TRANSLATIONS], known.values[ROTATIONS])
-        present = known.present
+        present = known.sites.present
         weight = self._row_weight(matching, known)
         square = (guess - truth).square().sum((-1, -2))
         parts = {

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from gm_multimodal.network import Context
+from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.product import State
 from gm_multimodal.protein.backbone import frames_from_backbone
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.soft_targets import SoftTargets, side_by_side
+from gm_multimodal.sites import Sites
 
 PAIRS_PER_RESIDUE: Final = 160
 """A batch has at most so many times as many pairs as residues, so that one of long chains does not take much longer."""
@@ -29,13 +30,13 @@ class ProteinBatch:
 
     Attributes:
         state: translations [B, N, 3] (nm), rotations [B, N, 3, 3] (identity where padded), sequence int64 [B, N].
-        context: which sites are residues, and their place in the chain.
+        sites: which sites are residues, and their place in a chain.
         secondary: codes of secondary structure, int64 [B, N] (`chains.SECONDARY`, or unknown).
         soft: what a teacher says of hidden residue types; None where nobody was asked.
     """
 
     state: State
-    context: Context
+    sites: Sites
     secondary: Tensor
     soft: SoftTargets | None = None
 
@@ -43,11 +44,11 @@ class ProteinBatch:
         """Return the batch on another device (called by the trainer with arguments of its own)."""
         state = {name: x.to(device) for name, x in self.state.items()}
         soft = None if self.soft is None else self.soft.to(device)
-        return ProteinBatch(state, self.context.to(device), self.secondary.to(device), soft)
+        return ProteinBatch(state, self.sites.to(device), self.secondary.to(device), soft)
 
     def counted(self) -> dict[str, int]:
         """Say how much a training sees in this batch."""
-        return {"chains_seen": len(self.context.present), "residues_seen": int(self.context.present.sum())}
+        return {"chains_seen": len(self.sites.present), "residues_seen": int(self.sites.present.sum())}
 
 
 def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
@@ -66,21 +67,31 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
         ROTATIONS: torch.where(present[..., None, None], rotations, torch.eye(3)),
         SEQUENCE: _padded([row.tokens for row in rows]),
     }
-    context = single_chain(present)
-    index = torch.where(present, _padded([row.positions for row in rows]), context.index)
+    index = torch.where(present, _padded([row.positions for row in rows]), single_chain(present)[INDEX])
     secondary = _padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
-    context = Context(present, index, _padded([row.chain for row in rows]))
-    return ProteinBatch(state, context, secondary, side_by_side([row.patterns for row in rows], present.shape[1]))
+    sites = residues(present, index, _padded([row.chain for row in rows]))
+    return ProteinBatch(state, sites, secondary, side_by_side([row.patterns for row in rows], present.shape[1]))
 
 
 def _padded(rows: Sequence[npt.NDArray[np.int64]], value: int = 0) -> Tensor:
     return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True, padding_value=value)
 
 
-def single_chain(present: Tensor) -> Context:
-    """Return the context of rows that hold one chain each, numbered from 0; `present` is bool [B, N]."""
+def residues(present: Tensor, index: Tensor, chain: Tensor) -> Sites:
+    """Return residues as sites.
+
+    Args:
+        present: True = a residue, False = padding, bool [B, N].
+        index: position of a residue along its chain, int64 [B, N].
+        chain: number of the chain of a residue, int64 [B, N].
+    """
+    return Sites(present, {INDEX: index, CHAIN: chain})
+
+
+def single_chain(present: Tensor) -> Sites:
+    """Return the residues of rows that hold one chain each, numbered from 0; `present` is bool [B, N]."""
     index = torch.arange(present.shape[1], device=present.device).expand(present.shape)
-    return Context(present, index, torch.zeros_like(index))
+    return residues(present, index, torch.zeros_like(index))
 
 
 class Batches(Protocol):

@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gm_multimodal.network import Context
 from gm_multimodal.product import Known, Product
 from gm_multimodal.protein.backbone import frames_from_backbone
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
+from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, residues
 from gm_multimodal.protein.side_chains import SideChain
 from gm_multimodal.protein.tasks import STRUCTURE, place_origin
 
@@ -93,11 +92,11 @@ def blank(length: int) -> Blueprint:
 
 def to_known(
     blueprints: Sequence[Blueprint], product: Product, device: torch.device
-) -> tuple[Known, Context, npt.NDArray[np.float32]]:
+) -> tuple[Known, npt.NDArray[np.float32]]:
     """Put blueprints side by side, padded to the longest, each with its origin in place.
 
     Returns:
-        What is given, the context, and where the origin of each row lies in the frame of its input, [B, 3] (Angstrom).
+        What is given, and where the origin of each row lies in the frame of its input, [B, 3] (Angstrom).
     """
     length = max(map(len, blueprints))
     coordinates = torch.from_numpy(_padded([item.coordinates for item in blueprints], length))
@@ -112,20 +111,20 @@ def to_known(
     assert set(values) == set(product), f"a protein has the factors {', '.join(values)}"
     structure = torch.from_numpy(_padded([item.structure_given for item in blueprints], length))
     sequence = torch.from_numpy(_padded([item.sequence_given for item in blueprints], length))
-    known = Known(values, {SEQUENCE: sequence} | dict.fromkeys(STRUCTURE, structure), present)
-    placed = place_origin(known)
-    origins = 10 * (translations - placed.values[TRANSLATIONS])[:, 0]
     index = torch.from_numpy(_padded([item.position for item in blueprints], length))
     chain = torch.from_numpy(_padded([item.chain for item in blueprints], length))
-    context = Context(present.to(device), index.to(device), chain.to(device))
-    return _on(placed, device), context, origins.numpy()
+    mask = {SEQUENCE: sequence} | dict.fromkeys(STRUCTURE, structure)
+    known = Known(values, mask, residues(present, index, chain))
+    placed = place_origin(known)
+    origins = 10 * (translations - placed.values[TRANSLATIONS])[:, 0]
+    return _on(placed, device), origins.numpy()
 
 
 def _on(known: Known, device: torch.device) -> Known:
     def moved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: x.to(device) for name, x in tensors.items()}
 
-    return Known(moved(known.values), moved(known.mask), known.present.to(device))
+    return Known(moved(known.values), moved(known.mask), known.sites.to(device))
 
 
 def _padded(rows: Sequence[npt.NDArray], length: int) -> npt.NDArray:

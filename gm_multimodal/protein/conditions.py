@@ -6,7 +6,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from gm_multimodal.network import CONDITION_STATES
+from gm_multimodal.networks.frames import CHAIN
+from gm_multimodal.networks.trunk import CONDITION_STATES
 from gm_multimodal.noise import Noise
 from gm_multimodal.protein.batch import TRANSLATIONS, ProteinBatch
 
@@ -24,10 +25,10 @@ _SHIFT = 2  # residues by which ends of segments move at most: nobody knows them
 
 def true_conditions(batch: ProteinBatch) -> dict[str, Tensor]:
     """Return the states of every condition in the data, int64 [B, N]; unknown where there is padding or no label."""
-    present = batch.context.present
+    present = batch.sites.present
     # The codes of the dataset are one lower, and the last means unknown.
     secondary = (batch.secondary + 1) % CONDITION_STATES
-    known = {SECONDARY: secondary, INTERFACE: interface(batch.state[TRANSLATIONS], batch.context.chain, present)}
+    known = {SECONDARY: secondary, INTERFACE: interface(batch.state[TRANSLATIONS], batch.sites[CHAIN], present)}
     return {name: torch.where(present, states, 0) for name, states in known.items()}
 
 
@@ -53,9 +54,9 @@ def random_conditions(batch: ProteinBatch, noise: Noise) -> Mapping[str, Tensor]
     Nothing is told in half of the rows. Of the others a quarter is told everything; in the rest every segment, a run of
     one state, is told with a probability that is uniform in [0, 1]. Ends of segments move by up to two residues.
     """
-    chain = batch.context.chain
+    chain = batch.sites[CHAIN]
     drawn = {name: _told(states, chain, noise) for name, states in true_conditions(batch).items()}
-    return {name: torch.where(batch.context.present, states, 0) for name, states in drawn.items()}
+    return {name: torch.where(batch.sites.present, states, 0) for name, states in drawn.items()}
 
 
 def _told(states: Tensor, chain: Tensor, noise: Noise) -> Tensor:

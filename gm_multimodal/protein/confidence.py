@@ -15,11 +15,11 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
-from gm_multimodal.network import Context, Network
-from gm_multimodal.objective import predict
-from gm_multimodal.product import Known, Product, State
+from gm_multimodal.network import Network, predict
+from gm_multimodal.product import Product, State
 from gm_multimodal.protein.batch import SEQUENCE
 from gm_multimodal.protein.residues import MASK
+from gm_multimodal.sites import Sites
 
 # The mean score of a design is _INTERCEPT + _OF_OWN own + _OF_BEST best, give or take _SPREAD (nat).
 _INTERCEPT: Final = 0.386
@@ -44,21 +44,20 @@ class Fit:
 
 
 @torch.inference_mode()
-def sequence_fit(network: Network, product: Product, state: State, known: Known, context: Context) -> Fit:
+def sequence_fit(network: Network, product: Product, state: State, sites: Sites) -> Fit:
     """Call the network once, on finished structures without their sequences.
 
     Args:
         network: in evaluation mode.
         product: the factors.
         state: finished designs, [B, N, *E] per factor.
-        known: tells which sites are present.
-        context: what stays the same.
+        sites: their residues.
     """
     masked = {**state, SEQUENCE: torch.full_like(state[SEQUENCE], MASK)}
     times = {
-        name: torch.full(known.present.shape, float(name != SEQUENCE), device=known.present.device) for name in state
+        name: torch.full(sites.present.shape, float(name != SEQUENCE), device=sites.present.device) for name in state
     }
-    log_p = predict(network, product, masked, times, context, None)[SEQUENCE].mean().clamp(min=1e-9).log()
+    log_p = predict(network, product, masked, times, sites, None)[SEQUENCE].mean().clamp(min=1e-9).log()
     return Fit(log_p.gather(-1, state[SEQUENCE][..., None]).squeeze(-1), log_p.amax(-1))
 
 

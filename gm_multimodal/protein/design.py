@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from gm_multimodal.network import Context, Network
+from gm_multimodal.network import Network
+from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.noise import DesignNoise
 from gm_multimodal.product import Known, Product, State
 from gm_multimodal.protein.backbone import backbone_from_frames
@@ -108,7 +109,7 @@ def sample_block(
     Returns:
         One design per index, in that order.
     """
-    known, context, origins = to_known(blueprints, product, device)
+    known, origins = to_known(blueprints, product, device)
     choices, recorder = ChosenProbability(SEQUENCE, MASK), StateRecorder()
     observers: list[Observer] = [choices]
     if record_trajectory:
@@ -116,10 +117,10 @@ def sample_block(
     if progress is not None:
         observers.append(StepCallback(progress))
     noise = DesignNoise(seed, tuple(indices), device)
-    final_state = Sampler(grid)(network, product, known, context, noise, observers)
+    final_state = Sampler(grid)(network, product, known, noise, observers)
     if ideal_bonds:
-        final_state = _with_ideal_bonds(final_state, known, context)
-    fits = confidence(sequence_fit(network, product, final_state, known, context), known.present).tolist()
+        final_state = _with_ideal_bonds(final_state, known)
+    fits = confidence(sequence_fit(network, product, final_state, known.sites), known.sites.present).tolist()
     certain, chosen = choices.value().cpu().numpy(), choices.chosen().cpu().numpy()
     designs = []
     for row, (index, blueprint, origin) in enumerate(zip(indices, blueprints, origins, strict=True)):
@@ -136,14 +137,14 @@ def sample_block(
     return designs
 
 
-def _with_ideal_bonds(state: State, known: Known, context: Context) -> State:
+def _with_ideal_bonds(state: State, known: Known) -> State:
     """Return the state after the last small motion of the residues whose structure is designed."""
-    linked = (context.chain[:, 1:] == context.chain[:, :-1]) & (context.index[:, 1:] == context.index[:, :-1] + 1)
-    linked &= context.present[:, 1:]
+    present, index, chain = known.sites.present, known.sites[INDEX], known.sites[CHAIN]
+    linked = (chain[:, 1:] == chain[:, :-1]) & (index[:, 1:] == index[:, :-1] + 1) & present[:, 1:]
     movable = known.free(TRANSLATIONS) & known.free(ROTATIONS)
     if not movable.any():  # inverse folding
         return state
-    x, r = idealise(state[TRANSLATIONS], state[ROTATIONS], present=context.present, linked=linked, movable=movable)
+    x, r = idealise(state[TRANSLATIONS], state[ROTATIONS], present=present, linked=linked, movable=movable)
     return {**state, TRANSLATIONS: x, ROTATIONS: r}
 
 

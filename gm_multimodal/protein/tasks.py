@@ -27,12 +27,13 @@ TURN_ERROR = (math.radians(3), math.radians(5))
 
 def place_origin(known: Known) -> Known:
     """Move every row so that the origin is the centroid of its given CA atoms, or of all residues if none is given."""
-    given = known.mask[TRANSLATIONS] & known.present
-    weight = torch.where(given.any(-1, keepdim=True), given, known.present)[..., None]
+    present = known.sites.present
+    given = known.mask[TRANSLATIONS] & present
+    weight = torch.where(given.any(-1, keepdim=True), given, present)[..., None]
     x = known.values[TRANSLATIONS]
     centroid = (x * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp(min=1)
-    moved = torch.where(known.present[..., None], x - centroid, x)
-    return Known({**known.values, TRANSLATIONS: moved}, known.mask, known.present)
+    moved = torch.where(present[..., None], x - centroid, x)
+    return replace(known, values={**known.values, TRANSLATIONS: moved})
 
 
 @final
@@ -76,7 +77,7 @@ class Curriculum:
 
     def draw(self, batch: ProteinBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
         """Return what is given (with all clean values, origin in place) and the path times [B, N] of every factor."""
-        present = batch.context.present
+        present = batch.sites.present
         rows = present.shape[0]
         folds, folds_inversely, hidden, independent = self._kinds(noise.uniform((rows, 1)))
         mask = {name: torch.zeros_like(present) for name in product}
@@ -100,7 +101,7 @@ class Curriculum:
             base = torch.where(independent, other, s) if name == SEQUENCE else s
             times[name] = factor.clock(base ** gamma[name]).expand(present.shape)
         times[SEQUENCE] = torch.where(hidden, 0.0, times[SEQUENCE])
-        known = place_origin(Known(values, mask, present))
+        known = place_origin(Known(values, mask, batch.sites))
         if choice is not None:
             times[SEQUENCE] = torch.where(choice.exists, choice.share, times[SEQUENCE])
             known = replace(known, drawn={SEQUENCE: choice.drawn(batch.state[SEQUENCE])})
@@ -146,10 +147,10 @@ def on_curve(
     batch: ProteinBatch, product: Product, s: Tensor, given: tuple[str, ...] = ()
 ) -> tuple[Known, Mapping[str, Tensor]]:
     """Return the task of validation: everything at sampling time s [B], except the factors that are `given`."""
-    present = batch.context.present
+    present = batch.sites.present
     mask = {name: torch.full_like(present, name in given) for name in product}
     times = {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
-    return place_origin(Known(batch.state, mask, present)), times
+    return place_origin(Known(batch.state, mask, batch.sites)), times
 
 
 def random_subset(present: Tensor, noise: Noise, segments: int = 3) -> Tensor:

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.errors import IncompatibleProcess
-from gm_multimodal.network import Context, Network
+from gm_multimodal.network import Network, predict
 from gm_multimodal.noise import Noise
-from gm_multimodal.objective import predict
 from gm_multimodal.parameterizations.base import ManifoldPrediction
 from gm_multimodal.paths.base import DensePath, LinearFlowPath
 from gm_multimodal.product import Known, Product, State
@@ -51,7 +50,6 @@ def flow_density(
     network: Network,
     product: Product,
     known: Known,
-    context: Context,
     factors: Sequence[str],
     grid: ShrinkingGrid,
     noise: Noise,
@@ -71,7 +69,6 @@ def flow_density(
         network: called in inference mode, without feedback, so that u is a function of x alone.
         product: the factors.
         known: clean data as `values`, and what is given.
-        context: what stays the same.
         factors: whose joint density is asked for; each on a path that is linear in a mean and has a density.
         grid: sampling times; what remains at its end is the blur.
         noise: of blur, prior and directions.
@@ -84,7 +81,7 @@ def flow_density(
     """
     for name in factors:
         _check(product, name)
-    flow = _Flow(network, product, known, context, tuple(factors))
+    flow = _Flow(network, product, known, tuple(factors))
     times, middles = grid.times(), grid.middles()
     state = flow.blurred(times[-1], noise)
     conditional = flow.log_density(state, times[-1])
@@ -116,7 +113,6 @@ class _Flow:
     network: Network
     product: Product
     known: Known
-    context: Context
     factors: tuple[str, ...]
 
     def blurred(self, t: Tensor, noise: Noise) -> State:
@@ -131,7 +127,7 @@ class _Flow:
         """Return log p_t(x | z) of the free sites of all factors together, [B]."""
         # a hair earlier, so that rounding puts no point off a support that ends sharply
         t = t - _HAIR * (1 - t) * (t > 0)
-        total = torch.zeros(self.known.present.shape[0], device=self.known.present.device)
+        total = torch.zeros(self.known.sites.present.shape[0], device=self.known.sites.present.device)
         for name in self.factors:
             factor, free = self.product[name], self.known.free(name)
             path, times = factor.process.path, self._free_times(name, t)
@@ -149,7 +145,7 @@ class _Flow:
         """Return dx/dt, t the sampling time; 0 at given sites, [B, N, *T] per factor."""
         rest = {name: torch.zeros_like(self._free_times(name, t)) for name in self.product}
         times = self.known.times({**rest, **{name: self._free_times(name, t) for name in self.factors}})
-        predictions = predict(self.network, self.product, state, times, self.context, None)
+        predictions = predict(self.network, self.product, state, times, self.known.sites, None)
         found = {}
         for name in self.factors:
             factor, prediction, free = self.product[name], predictions[name], self.known.free(name)
@@ -195,11 +191,11 @@ class _Flow:
 
     def _is_centred(self, name: str) -> Tensor:
         """Tell, as 0 or 1, in which rows the law of a factor lives in the subspace of zero mean, [B]."""
-        is_whole = (self.known.free(name) == self.known.present).all(-1)
+        is_whole = (self.known.free(name) == self.known.sites.present).all(-1)
         return (is_whole & self.product[name].centred).long()
 
     def _free_times(self, name: str, t: Tensor) -> Tensor:
         """Return the path time of a factor at sampling time t, as if nothing were given: [B, N]."""
-        present, values = self.known.present, self.known.values[name]
+        present, values = self.known.sites.present, self.known.values[name]
         dtype = values.dtype if values.is_floating_point() else torch.float32
         return self.product[name].clock(t).to(device=present.device, dtype=dtype).expand(present.shape)

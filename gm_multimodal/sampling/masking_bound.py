@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.errors import IncompatibleProcess
-from gm_multimodal.network import Context, Network
+from gm_multimodal.network import Network, predict
 from gm_multimodal.noise import Noise
-from gm_multimodal.objective import predict
 from gm_multimodal.parameterizations.posterior import CategoricalPrediction
 from gm_multimodal.product import Known, Product
 from gm_multimodal.spaces.categorical import MaskedCategorical
@@ -44,9 +43,7 @@ class MaskingTerms:
 
 
 @torch.inference_mode()
-def masking_terms(
-    network: Network, product: Product, known: Known, context: Context, factor: str, noise: Noise
-) -> MaskingTerms:
+def masking_terms(network: Network, product: Product, known: Known, factor: str, noise: Noise) -> MaskingTerms:
     """Draw terms of -log p(z) <= integral over t in [0, 1] of E sum_(masked i) -log p(z_i | x_t) / (1 - t).
 
     Up to the clip this is the loss of the factor. It is also the mean over m, uniform in 1 ... n, of
@@ -61,7 +58,6 @@ def masking_terms(
         network: called in inference mode, without feedback.
         product: the factors.
         known: clean data as `values`, and what is given; every row holds the same chain.
-        context: what stays the same.
         factor: whose bound is asked for, on a finite set with a mask.
         noise: of the draws.
 
@@ -81,7 +77,8 @@ def masking_terms(
     t = shown_at.sort(-1, descending=True).values.gather(-1, m - 1)
     masked = shown_at >= t
     state = {**state, factor: torch.where(masked, space.mask, z)}
-    prediction = predict(network, product, state, {**times, factor: torch.where(free, t, 1.0)}, context, None)[factor]
+    times = {**times, factor: torch.where(free, t, 1.0)}
+    prediction = predict(network, product, state, times, known.sites, None)[factor]
     assert isinstance(prediction, CategoricalPrediction)
     log_p = prediction.logits.log_softmax(-1).gather(-1, z.clamp(max=space.size - 1)[..., None]).squeeze(-1)
     return MaskingTerms(torch.where(masked, n / m, 0.0), torch.where(masked, -log_p, 0.0))

@@ -7,9 +7,8 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
-from gm_multimodal.network import Context, Network
+from gm_multimodal.network import Network, means, predict
 from gm_multimodal.noise import NoiseSource
-from gm_multimodal.objective import means, predict
 from gm_multimodal.parameterizations.base import Prediction
 from gm_multimodal.product import Known, Product, State
 from gm_multimodal.sampling.grids import TimeGrid
@@ -64,7 +63,6 @@ class Sampler:
         network: Network,
         product: Product,
         known: Known,
-        context: Context,
         noise: NoiseSource,
         observers: Sequence[Observer] = (),
     ) -> State:
@@ -73,8 +71,7 @@ class Sampler:
         Args:
             network: the network, called in inference mode.
             product: the factors.
-            known: what is given, and which sites are present.
-            context: what stays the same.
+            known: what is given, and of which sites.
             noise: streams per step and factor.
             observers: called after every step, in order.
 
@@ -87,7 +84,7 @@ class Sampler:
         for number in range(len(grid) - 1):
             times = self._times(product, known, grid[number])
             next_times = self._times(product, known, grid[number + 1])
-            predictions = predict(network, product, state, times, context, previous)
+            predictions = predict(network, product, state, times, known.sites, previous)
             moved = {
                 k: f.process.transition(state[k], times[k], next_times[k], predictions[k], noise.at(number, k))
                 for k, f in product.items()
@@ -112,6 +109,6 @@ class Sampler:
     @staticmethod
     def _times(product: Product, known: Known, t: Tensor) -> Mapping[str, Tensor]:
         """Return the path times [B, N] of every factor at sampling time t, in single precision."""
-        shape, device = known.present.shape, known.present.device
+        shape, device = known.sites.present.shape, known.sites.present.device
         clocks = {k: f.clock(t).to(device=device, dtype=torch.float32).expand(shape) for k, f in product.items()}
         return known.times(clocks)

@@ -47,11 +47,11 @@ class ImageModule(MatchingModule):
 
     def validation_step(self, batch: ImageBatch, number: int) -> None:
         """Log the loss of every head, with the same draws each time."""
-        rows, number = len(batch.context.present), self.share.place(number)
+        rows, number = len(batch.sites.present), self.share.place(number)
         parts: dict[str, list[Tensor]] = {}
         for k, s in enumerate(VALIDATION_TIMES):
             known, times = at_time(batch, self.product, torch.full((rows,), s, device=self.device))
-            matching = self.match(known, times, batch, self.noise(number, k), feeds_back=False)
+            matching = self.match(known, times, self.noise(number, k), feeds_back=False)
             prediction = matching.predictions[PIXELS]
             assert isinstance(prediction, PixelPrediction)
             for name, loss in prediction.losses(known.values[PIXELS]).items():

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from gm_multimodal.network import Context
 from gm_multimodal.noise import Noise, SharedNoise
 from gm_multimodal.objective import Matching, matching_loss
 from gm_multimodal.product import Factor, Known, Product, State
 from gm_multimodal.protein.batch import SEQUENCE, ProteinBatch, Share
 from gm_multimodal.protein.conditions import random_conditions
 from gm_multimodal.protein.tasks import STRUCTURE, on_curve
+from gm_multimodal.sites import Sites
 from gm_multimodal.training.optimisation import Optimisation
 
 HELD_OUT_LOSS = "validation/loss"
@@ -45,8 +45,8 @@ class Batch(Protocol):
         ...
 
     @property
-    def context(self) -> Context:
-        """What stays the same along a simulation."""
+    def sites(self) -> Sites:
+        """Which sites are present, and what is known of them beside the points."""
         ...
 
 
@@ -115,11 +115,11 @@ class MatchingModule(lightning.LightningModule):
         known, times = self.curriculum.draw(batch, self.product, noise)
         # The same for all batches of a step, so that ranks do not wait for the one with two calls.
         feeds_back = float(self.noise(self.global_step, -1).uniform((1,))) < self.self_conditioning
-        matching = self.match(known, times, batch, noise, feeds_back)
+        matching = self.match(known, times, noise, feeds_back)
         loss, parts = self._with_auxiliary(matching, known)
         logged = {f"train/{name}": part for name, part in {**matching.parts, **parts, "loss": loss}.items()}
-        self.log_dict({name: part.detach() for name, part in logged.items()}, batch_size=len(known.present))
-        self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(known.present))
+        self.log_dict({name: part.detach() for name, part in logged.items()}, batch_size=len(known.sites.present))
+        self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(known.sites.present))
         return loss
 
     @property
@@ -148,24 +148,22 @@ class MatchingModule(lightning.LightningModule):
         schedule = LambdaLR(optimizer, lambda step: self.optimisation.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def match(
-        self, known: Known, times: Mapping[str, Tensor], batch: Batch, noise: SharedNoise, feeds_back: bool
-    ) -> Matching:
+    def match(self, known: Known, times: Mapping[str, Tensor], noise: SharedNoise, feeds_back: bool) -> Matching:
         """Evaluate the joint loss, the network in the precision of the trainer."""
         kind = self.device.type
         dtype, is_mixed = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
 
         def network(
-            state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+            state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
         ) -> Mapping[str, Tensor]:
             # No cache: in older PyTorch a weight cast by the call without gradient serves the next, and gets none.
             with torch.autocast(kind, dtype, is_mixed, cache_enabled=False):
-                output = self.network(state, times, context, previous)
+                output = self.network(state, times, sites, previous)
             return {name: x.to(torch.float32) for name, x in output.items()}
 
         # Mixed precision is for the network alone: points, frames and losses keep theirs.
         with torch.autocast(kind, enabled=False):
-            return matching_loss(network, self.product, known, times, batch.context, noise, self_condition=feeds_back)
+            return matching_loss(network, self.product, known, times, noise, self_condition=feeds_back)
 
     def noise(self, step: int, stream: int) -> SharedNoise:
         """Return the draws of one step and stream: resuming repeats nothing and skips nothing."""
@@ -201,8 +199,7 @@ class DesignModule(MatchingModule):
         # A stream of its own: the draws of the losses are the same whatever the network takes.
         noise = self.noise(self.global_step, -3 - self.share.place(number % self.share.accumulated))
         taken = {name: states for name, states in random_conditions(batch, noise).items() if name in takes}
-        context = dataclasses.replace(batch.context, conditions=taken)
-        return super().training_step(dataclasses.replace(batch, context=context), number)
+        return super().training_step(dataclasses.replace(batch, sites=batch.sites.knowing(taken)), number)
 
     def validation_step(self, batch: ProteinBatch, number: int, dataloader_idx: int = 0) -> None:
         """Log losses on a fixed grid of times, with the same draws each time, of held-out chains and of others.
@@ -210,7 +207,7 @@ class DesignModule(MatchingModule):
         The loss of every factor on the sampling curve; of the structure and the auxiliary ones while the sequence is
         hidden; of inverse folding in one call.
         """
-        rows, number = len(batch.context.present), self.share.place(number)
+        rows, number = len(batch.sites.present), self.share.place(number)
         curve = _Means()
         for k, s in enumerate(VALIDATION_TIMES):
             curve.add(self._matched(batch, s, self.noise(number, k), feeds_back=True)[0].parts)
@@ -240,11 +237,11 @@ class DesignModule(MatchingModule):
         feeds_back: bool,
     ) -> tuple[Matching, Known]:
         """Return the joint loss of a task of validation at sampling time s, and what was given."""
-        start = torch.full((len(batch.context.present),), s, device=self.device)
+        start = torch.full((len(batch.sites.present),), s, device=self.device)
         known, times = on_curve(batch, self.product, start, given)
         if hidden:
             times = {**times, SEQUENCE: torch.zeros_like(times[SEQUENCE])}
-        return self.match(known, times, batch, noise, feeds_back), known
+        return self.match(known, times, noise, feeds_back), known
 
 
 class _Means:

@@ -20,7 +20,6 @@ from scripts.theory_tables import table
 from torch import Tensor
 
 from gm_multimodal.images.dataset import load_images
-from gm_multimodal.network import Context
 from gm_multimodal.noise import Noise, SharedNoise
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
@@ -32,6 +31,7 @@ from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.observers import StateRecorder
 from gm_multimodal.sampling.sampler import Sampler
 from gm_multimodal.schedules import Linear
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
 
 NAME = "pixels"
@@ -116,7 +116,7 @@ class ReadPosterior:
         return ImagePosterior(x, output[:, 0].softmax(-1), self.is_joint)
 
 
-def oracle(state: State, times: Mapping[str, Tensor], context: Context, previous: State | None) -> Mapping[str, Tensor]:
+def oracle(state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None) -> Mapping[str, Tensor]:
     """Return log P(image | x_t) up to a constant, [B, N, K]: what |x - t z|^2 / (2 (1 - t)^2) has of z."""
     x, t = state[NAME][..., 0], times[NAME][:, :1].to(state[NAME])
     logits = (t * (x @ IMAGES.T) - t.square() * IMAGES.square().sum(1) / 2) / (1 - t).square()
@@ -126,11 +126,10 @@ def oracle(state: State, times: Mapping[str, Tensor], context: Context, previous
 def simulate(process: Process, is_joint: bool, samples: int, steps: int, seed: int) -> list[Tensor]:
     """Return the samples before the first step and after every one, [B, N] each."""
     product = {NAME: Factor(process, ReadPosterior(is_joint), Linear())}
-    present = torch.ones(samples, N, dtype=torch.bool)
-    known = Known({NAME: torch.zeros(samples, N, 1, dtype=torch.float64)}, {NAME: ~present}, present)
-    context = Context(present, torch.arange(N).expand(samples, N), torch.zeros(samples, N, dtype=torch.int64))
+    sites = Sites.all_present(samples, N)
+    known = Known({NAME: torch.zeros(samples, N, 1, dtype=torch.float64)}, {NAME: ~sites.present}, sites)
     noise, recorder = SharedNoise(torch.Generator().manual_seed(seed), torch.float64), StateRecorder()
-    Sampler(UniformGrid(steps))(oracle, product, known, context, noise, [recorder])
+    Sampler(UniformGrid(steps))(oracle, product, known, noise, [recorder])
     return [state[NAME][..., 0] for state in recorder.states]
 
 

@@ -77,7 +77,7 @@ def network_call(network: Any, length: int, batch: int) -> Call:
     data = random_batch(length, batch, network.types)
     previous = {**data.state, "sequence": functional.one_hot(data.state["sequence"], network.types).float()}
     times = {name: torch.full((batch, length), 0.5) for name in data.state}
-    return torch.inference_mode()(lambda: network(data.state, times, data.context, previous))
+    return torch.inference_mode()(lambda: network(data.state, times, data.sites, previous))
 
 
 def two_training_steps(network: Any, config: Any) -> Call:
@@ -89,7 +89,7 @@ def two_training_steps(network: Any, config: Any) -> Call:
     def steps() -> None:
         for feeds_back in (False, True):
             known, times = curriculum.draw(data, product, noise)
-            matching = matching_loss(network, product, known, times, data.context, noise, self_condition=feeds_back)
+            matching = matching_loss(network, product, known, times, noise, self_condition=feeds_back)
             optimizer.zero_grad()
             parts = auxiliary(matching, known)
             (matching.total + sum(auxiliary.weights[name] * part for name, part in parts.items())).backward()

@@ -34,10 +34,10 @@ def with_process(options: dict[str, Any]) -> Checkpoint:
 def seconds(checkpoint: Checkpoint, length: int, rows: int, steps: int) -> float:
     """Return the CPU seconds of a step."""
     device = torch.device("cpu")
-    known, context, _ = to_known([blank(length)] * rows, checkpoint.product, device)
+    known, _ = to_known([blank(length)] * rows, checkpoint.product, device)
     noise = DesignNoise(0, tuple(range(rows)), device)
     before = time.process_time()
-    Sampler(UniformGrid(steps))(checkpoint.network, checkpoint.product, known, context, noise)
+    Sampler(UniformGrid(steps))(checkpoint.network, checkpoint.product, known, noise)
     return (time.process_time() - before) / steps
 
 

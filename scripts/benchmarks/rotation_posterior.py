@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gm_multimodal.network import means, predict
 from gm_multimodal.noise import SharedNoise
-from gm_multimodal.objective import corrupt, means, predict
+from gm_multimodal.objective import corrupt
 from gm_multimodal.parameterizations.tangent import SMALLEST_REMAINDER, TangentPrediction
 from gm_multimodal.protein.batch import ROTATIONS, collate
 from gm_multimodal.protein.chains import Chains
@@ -38,13 +39,13 @@ def predictions(checkpoint: Checkpoint, chains: Chains, time: float) -> Iterator
     order = chains.lengths.argsort()
     for first in range(0, len(order), 8):
         batch = collate(chains, order[first : first + 8].tolist())
-        known, times = on_curve(batch, checkpoint.product, torch.full((len(batch.context.present),), time))
+        known, times = on_curve(batch, checkpoint.product, torch.full((len(batch.sites.present),), time))
         times = known.times(times)
         state = corrupt(checkpoint.product, known, times, SharedNoise.keyed(first, round(100 * time)))
-        previous = means(predict(checkpoint.network, checkpoint.product, state, times, batch.context, None))
-        law = predict(checkpoint.network, checkpoint.product, state, times, batch.context, previous)[ROTATIONS]
+        previous = means(predict(checkpoint.network, checkpoint.product, state, times, batch.sites, None))
+        law = predict(checkpoint.network, checkpoint.product, state, times, batch.sites, previous)[ROTATIONS]
         assert isinstance(law, TangentPrediction)
-        present = known.present
+        present = known.sites.present
         chosen = [x[present] for x in (law.x, law.t, law.means, law.log_scales, law.logits)]
         yield TangentPrediction(law.space, *chosen), known.values[ROTATIONS][present]
 

@@ -18,7 +18,6 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from gm_multimodal.network import Context
 from gm_multimodal.noise import Noise, SharedNoise
 from gm_multimodal.parameterizations.bins import BinPosterior, Bins
 from gm_multimodal.paths.gaussian import GaussianPath
@@ -28,10 +27,10 @@ from gm_multimodal.processes.jump import Jump
 from gm_multimodal.processes.langevin import Langevin
 from gm_multimodal.processes.superposition import Superposition
 from gm_multimodal.product import Factor, Known, Product, State
-from gm_multimodal.protein.batch import single_chain
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Observer, Sampler
 from gm_multimodal.schedules import Linear
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.optimisation import Optimisation
@@ -124,7 +123,7 @@ class ToyNetwork(nn.Module):
         self.body = nn.Sequential(*layers, nn.Linear(width, dim * bins.count))
 
     def forward(
-        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+        self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> dict[str, Tensor]:
         """Return the logits of the bins, [B, N, d, b]."""
         x, t = state[NAME], times[NAME][..., None]
@@ -145,11 +144,11 @@ class ToyBatch:
 
     Attributes:
         state: [B, 1, d].
-        context: every site is present.
+        sites: one a row, present.
     """
 
     state: State
-    context: Context
+    sites: Sites
 
     def to(self, device: torch.device, *_: Any, **__: Any) -> "ToyBatch":
         """Return itself: toys stay on the CPU."""
@@ -166,9 +165,9 @@ class Draws(IterableDataset):
     def __iter__(self) -> Iterator[ToyBatch]:
         """Draw batch after batch."""
         noise = SharedNoise.keyed(self.seed)
-        context = single_chain(torch.ones(self.rows, 1, dtype=torch.bool))
+        sites = Sites.all_present(self.rows, 1)
         while True:
-            yield ToyBatch({NAME: self.draw(self.rows, noise)[:, None]}, context)
+            yield ToyBatch({NAME: self.draw(self.rows, noise)[:, None]}, sites)
 
 
 @final
@@ -177,9 +176,9 @@ class EveryTime:
 
     def draw(self, batch: ToyBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
         """Return the task and the path times, one in every of B equal intervals."""
-        present = batch.context.present
+        present = batch.sites.present
         s = (torch.arange(len(present))[:, None] + noise.uniform(present.shape)) / len(present)
-        return Known(batch.state, {NAME: ~present}, present), {NAME: product[NAME].clock(s)}
+        return Known(batch.state, {NAME: ~present}, batch.sites), {NAME: product[NAME].clock(s)}
 
 
 def train(toy: Toy, steps: int, rows: int = 512, seed: int = 0, width: int = 128) -> ToyNetwork:
@@ -213,11 +212,11 @@ def generate(
 ) -> Tensor:
     """Simulate a process with a trained network over equal steps, [rows, d]."""
     product = toy.product(toy.processes()[process])
-    present = torch.ones(rows, 1, dtype=torch.bool)
-    known = Known({NAME: torch.zeros(rows, 1, toy.dim)}, {NAME: ~present}, present)
+    sites = Sites.all_present(rows, 1)
+    known = Known({NAME: torch.zeros(rows, 1, toy.dim)}, {NAME: ~sites.present}, sites)
     sampler = Sampler(UniformGrid(steps))
     noise = SharedNoise.keyed(seed, steps)
-    return sampler(network, product, known, single_chain(present), noise, observers)[NAME][:, 0]
+    return sampler(network, product, known, noise, observers)[NAME][:, 0]
 
 
 def sliced_distance(a: Tensor, b: Tensor, directions: int = 64) -> float:

@@ -84,7 +84,7 @@ def residues_per_second(steps: Mapping[str, Step], batches: list[ProteinBatch], 
                     rounds[name].append(time.process_time() - start)
             for name, seconds in rounds.items():
                 taken[name].append(seconds[1:])
-    learned = mean(int(batch.context.present.sum()) for batch in batches)
+    learned = mean(int(batch.sites.present.sum()) for batch in batches)
     return {name: learned / mean(median(seconds) for seconds in each) for name, each in taken.items()}
 
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from gm_multimodal.networks.frames import INDEX
 from gm_multimodal.protein.dataset import read_chains
 from gm_multimodal.protein.preparation.download import Database, fetch_all
 from gm_multimodal.protein.preparation.shards import MOST_FILES
@@ -103,7 +104,7 @@ def test_chains_with_marked_gaps_are_trained_on_with_their_true_places(run, stru
     assert run("prepare", f"structures={path}", "out=made", "gaps=mark", "workers=1")[0] == 0
     chains = read_chains("made", **ANY)
     assert chains.lengths.tolist() == [65]
-    index = collate(chains, [0]).context.index[0]
+    index = collate(chains, [0]).sites[INDEX][0]
     assert index.tolist() == [*range(29), *range(33, 69)]
     assert run("prepare", f"structures={path}", "out=cut", "workers=1", "min_length=20")[0] == 0
     assert sorted(read_chains("cut", **ANY).lengths.tolist()) == [29, 36]

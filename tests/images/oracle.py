@@ -18,7 +18,7 @@ class Oracle(nn.Module):
         self.log_prior = probabilities.log()
         self.calls = 0
 
-    def forward(self, state, times, context, previous):
+    def forward(self, state, times, sites, previous):
         self.calls += 1
         x, t = state[PIXELS], times[PIXELS]
         path, heads = self.pixels.path, self.pixels.heads

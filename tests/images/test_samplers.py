@@ -9,7 +9,7 @@ import torch
 from gm_multimodal.app.images.sample_options import SAMPLERS
 from gm_multimodal.images.heads import VELOCITY, landing_bins
 from gm_multimodal.images.processes import FlowWithRates
-from gm_multimodal.images.product import Pixels, context_of
+from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.samplers import METHODS, ImageSampler, Settings
 from gm_multimodal.images.second_order import MidpointVelocity
 from gm_multimodal.images.unet import PIXELS, UNet
@@ -73,7 +73,7 @@ class Decay(torch.nn.Module):
         super().__init__()
         self.outputs, self.rate = outputs, rate
 
-    def forward(self, state, times, context, previous):
+    def forward(self, state, times, sites, previous):
         x, t = state[PIXELS], times[PIXELS]
         output = torch.zeros(*x.shape, self.outputs)
         output[..., VELOCITY] = -self.rate * (1 + t[..., None]) * x
@@ -89,7 +89,7 @@ def errors(second_order: bool, steps: tuple[int, ...]):
         grid, product = UniformGrid(number), pixels.product(Flow(pixels.path))
         called = MidpointVelocity(network, product[PIXELS], grid) if second_order else network
         known = pixels.blank(3, torch.device("cpu"))
-        arguments = (product, known, context_of(known.present), SharedNoise.keyed(1))
+        arguments = (product, known, SharedNoise.keyed(1))
         start = product[PIXELS].prior(known, PIXELS, SharedNoise.keyed(1))
         end = Sampler(grid)(called, *arguments)[PIXELS]
         found.append(float((end / start / torch.tensor(-1.2).exp() - 1).abs().max()))
@@ -109,7 +109,7 @@ def test_the_superposition_has_its_parts_at_its_ends(oracle, weight, part):
     for process in (FlowWithRates(path, weight), part(path)):
         known = oracle.pixels.blank(40, torch.device("cpu"))
         product = oracle.pixels.product(process)
-        arguments = (product, known, context_of(known.present), SharedNoise.keyed(2))
+        arguments = (product, known, SharedNoise.keyed(2))
         results.append(Sampler(UniformGrid(6))(oracle, *arguments)[PIXELS])
     # at weight 0 nothing ever jumps, at 1 nothing drifts: the same draws give the same points
     torch.testing.assert_close(results[0], results[1])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gm_multimodal.images.product import context_of
 from gm_multimodal.images.unet import PIXELS, UNet
+from gm_multimodal.sites import Sites
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def network():
 
 
 def output(network, x, t):
-    return network({PIXELS: x}, {PIXELS: t}, context_of(torch.ones(x.shape[:2], dtype=torch.bool)), None)[PIXELS]
+    return network({PIXELS: x}, {PIXELS: t}, Sites.all_present(*x.shape[:2]), None)[PIXELS]
 
 
 def test_every_channel_of_a_pixel_has_its_outputs(network):

@@ -5,7 +5,7 @@ import torch
 from e3nn.util.test import assert_equivariant
 
 from gm_multimodal.networks.frames import PAIR_GEOMETRY, Frames, pair_features
-from tests.networks.trunks import context_of, every_kind, random_previous, random_state, random_times, random_trunk
+from tests.networks.trunks import every_kind, random_previous, random_state, random_times, random_trunk, sites_of
 
 pytestmark = pytest.mark.theory
 
@@ -32,7 +32,7 @@ def as_function(kind, dtype, *, feeds_back: bool):
     state = random_state(ROWS, SITES, dtype)
     previous = random_previous(ROWS, SITES, dtype)
     times = random_times(ROWS, SITES, dtype)
-    context = context_of(torch.ones(ROWS, SITES, dtype=torch.bool))
+    sites = sites_of(torch.ones(ROWS, SITES, dtype=torch.bool))
 
     def function(x, axes, x_previous=None, axes_previous=None):
         fed_back = None
@@ -40,7 +40,7 @@ def as_function(kind, dtype, *, feeds_back: bool):
             rotations = axes_previous.unflatten(-1, (3, 3)).mT
             fed_back = {"translations": x_previous, "rotations": rotations, "sequence": previous["sequence"]}
         moved = {"translations": x, "rotations": axes.unflatten(-1, (3, 3)).mT, "sequence": state["sequence"]}
-        output = trunk(moved, times, context, fed_back)
+        output = trunk(moved, times, sites, fed_back)
         return output["translations"], output["rotations"], output["sequence"]
 
     arguments = [state["translations"], as_axes(state["rotations"])]

@@ -4,6 +4,8 @@ import torch
 from e3nn import o3
 
 from gm_multimodal.networks.frames import (
+    CHAIN,
+    INDEX,
     LOCAL_FEATURES,
     NEIGHBOURS,
     PAIR_GEOMETRY,
@@ -15,7 +17,7 @@ from gm_multimodal.networks.frames import (
     offset_table,
     pair_features,
 )
-from tests.networks.trunks import context_of, random_state
+from tests.networks.trunks import random_state, sites_of
 
 SITES = 7
 
@@ -25,10 +27,10 @@ def frames(seed: int = 0) -> Frames:
     return Frames(state["translations"], state["rotations"])
 
 
-def encoded_offsets(context) -> torch.Tensor:
-    sites = context.present.shape[1]
-    out = torch.empty(PAIR_OFFSETS, 1, sites, sites)
-    offset_features(context, offset_table(), out)
+def encoded_offsets(sites) -> torch.Tensor:
+    length = sites.present.shape[1]
+    out = torch.empty(PAIR_OFFSETS, 1, length, length)
+    offset_features(sites, offset_table(), out)
     return out[:, 0]
 
 
@@ -73,7 +75,7 @@ def test_neighbours_exist_within_a_chain_alone():
     present[1, 5:] = False
     chain = torch.zeros(2, SITES, dtype=torch.int64)
     chain[0, 4:] = 1
-    found = chain_neighbours(context_of(present, chain))
+    found = chain_neighbours(sites_of(present, chain))
     for row, limits in enumerate([[(0, 4), (4, 7)], [(0, 5)]]):
         for first, last in limits:
             for i in range(first, last):
@@ -83,25 +85,25 @@ def test_neighbours_exist_within_a_chain_alone():
 
 def test_neighbours_need_the_same_chain():
     """Also where the numbers of the second chain go on where the first one ended."""
-    context = context_of(torch.ones(1, 4, dtype=torch.bool))
-    two = type(context)(context.present, torch.arange(4)[None], torch.tensor([[0, 0, 1, 1]]))
+    sites = sites_of(torch.ones(1, 4, dtype=torch.bool))
+    two = sites.knowing({CHAIN: torch.tensor([[0, 0, 1, 1]])})
     assert chain_neighbours(two)[0].tolist() == [[0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]]
 
 
 def test_neighbours_need_consecutive_numbers():
     """A gap in the numbering of a chain, as in a motif, is not a bond."""
-    context = context_of(torch.ones(1, 4, dtype=torch.bool))
-    gap = type(context)(context.present, torch.tensor([[0, 1, 7, 8]]), context.chain)
+    sites = sites_of(torch.ones(1, 4, dtype=torch.bool))
+    gap = sites.knowing({INDEX: torch.tensor([[0, 1, 7, 8]])})
     assert chain_neighbours(gap)[0].tolist() == [[0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]]
 
 
 def test_offsets_are_exact_near_by_and_interpolated_far_away():
     index = torch.tensor([[0, 1, 3, 20, 100]])
-    context = context_of(torch.ones(1, 5, dtype=torch.bool))
-    context = type(context)(context.present, index, context.chain)
+    sites = sites_of(torch.ones(1, 5, dtype=torch.bool))
+    sites = sites.knowing({INDEX: index})
     right = torch.tensor([1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 64.0])
     knots = torch.cat([-right.flip(0), torch.zeros(1), right])
-    encoded = encoded_offsets(context)
+    encoded = encoded_offsets(sites)
     assert encoded.shape == (PAIR_OFFSETS, 5, 5)
     torch.testing.assert_close(encoded.sum(0), torch.ones(5, 5))
     read_back = (knots[:, None, None] * encoded).sum(0)
@@ -112,7 +114,7 @@ def test_offsets_are_exact_near_by_and_interpolated_far_away():
 
 def test_other_chains_have_no_offset():
     chain = torch.tensor([[0, 0, 0, 1, 1, 1, 1]])
-    encoded = encoded_offsets(context_of(torch.ones(1, SITES, dtype=torch.bool), chain))
+    encoded = encoded_offsets(sites_of(torch.ones(1, SITES, dtype=torch.bool), chain))
     assert (encoded[:, :3, 3:] == 0).all()
     assert (encoded[:, 3:, :3] == 0).all()
     assert (encoded[:, 3:, 3:].sum(0) == 1).all()

@@ -1,14 +1,12 @@
 """The trunk's promises beside equivariance: given frames stay, padding is invisible, gradients are finite."""
 
-import dataclasses
-
 import pytest
 import torch
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.network import CONDITION_STATES
 from gm_multimodal.networks.frames import PAIR_GEOMETRY, Frames
 from gm_multimodal.networks.layers import TimeEmbedding
+from gm_multimodal.networks.trunk import CONDITION_STATES
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import matching_loss
 from gm_multimodal.parameterizations.tangent import TangentMixture
@@ -16,12 +14,12 @@ from gm_multimodal.product import Known
 from gm_multimodal.spaces.rotations import Rotations
 from tests.networks.trunks import (
     TYPES,
-    context_of,
     every_kind,
     random_previous,
     random_state,
     random_times,
     random_trunk,
+    sites_of,
     small_trunk,
 )
 
@@ -30,7 +28,7 @@ RECORDED = {"translations": 4.694912947201303, "rotations": 5.790516145610587, "
 
 
 def everyone(rows: int = ROWS, sites: int = SITES):
-    return context_of(torch.ones(rows, sites, dtype=torch.bool))
+    return sites_of(torch.ones(rows, sites, dtype=torch.bool))
 
 
 @every_kind
@@ -55,12 +53,12 @@ def test_padding_is_invisible(kind, feeds_back):
     previous = random_previous(ROWS, SITES) if feeds_back else None
     present = torch.ones(ROWS, SITES, dtype=torch.bool)
     present[0, 6:] = False
-    batched = trunk(state, times, context_of(present), previous)
+    batched = trunk(state, times, sites_of(present), previous)
     cut = slice(0, 1), slice(0, 6)
     alone = trunk(
         {k: x[cut] for k, x in state.items()},
         {k: t[cut] for k, t in times.items()},
-        context_of(present[cut]),
+        sites_of(present[cut]),
         None if previous is None else {k: x[cut] for k, x in previous.items()},
     )
     for name in alone:
@@ -85,11 +83,11 @@ def test_the_order_of_chains_does_not_matter(kind):
     chain = torch.tensor([[0] * 4 + [1] * 5])
     present = torch.ones(1, SITES, dtype=torch.bool)
     swap = torch.tensor([4, 5, 6, 7, 8, 0, 1, 2, 3])
-    plain = trunk(state, times, context_of(present, chain), previous)
+    plain = trunk(state, times, sites_of(present, chain), previous)
     swapped = trunk(
         {k: x[:, swap] for k, x in state.items()},
         {k: t[:, swap] for k, t in times.items()},
-        context_of(present, 1 - chain[:, swap]),
+        sites_of(present, 1 - chain[:, swap]),
         {k: x[:, swap] for k, x in previous.items()},
     )
     for name in plain:
@@ -135,10 +133,10 @@ def test_every_parameter_learns(kind, components):
     trunk = random_trunk(torch.float32, kind=kind, components=components).requires_grad_()
     state = random_state(ROWS, SITES, torch.float32, types=TYPES - 1)
     present = torch.ones(ROWS, SITES, dtype=torch.bool)
-    known = Known(state, {name: ~present for name in state}, present)
+    known = Known(state, {name: ~present for name in state}, sites_of(present))
     times = random_times(ROWS, SITES, torch.float32)
     product, noise = protein_product(components), SharedNoise.keyed(0)
-    matching_loss(trunk, product, known, times, everyone(), noise, self_condition=True).total.backward()
+    matching_loss(trunk, product, known, times, noise, self_condition=True).total.backward()
     for name, parameter in trunk.named_parameters():
         assert parameter.grad.abs().max() > 0, name
 
@@ -185,8 +183,8 @@ def test_the_first_trunk_says_what_it_said():
     with torch.no_grad():
         for k, p in enumerate(trunk.parameters()):
             p.copy_(0.3 * torch.sin(torch.arange(p.numel(), dtype=torch.float64) * (1 + 0.1 * k)).view(p.shape))
-    context = context_of(torch.ones(ROWS, SITES, dtype=torch.bool), torch.tensor([[0] * 4 + [1] * 5] * ROWS))
-    output = trunk(random_state(ROWS, SITES), random_times(ROWS, SITES), context, random_previous(ROWS, SITES))
+    sites = sites_of(torch.ones(ROWS, SITES, dtype=torch.bool), torch.tensor([[0] * 4 + [1] * 5] * ROWS))
+    output = trunk(random_state(ROWS, SITES), random_times(ROWS, SITES), sites, random_previous(ROWS, SITES))
     sums = {name: float(x.detach().flatten() @ torch.linspace(-1, 1, x.numel()).double()) for name, x in output.items()}
     assert sums == pytest.approx(RECORDED, rel=1e-9)
 
@@ -209,8 +207,8 @@ STATES = {"fold": torch.arange(ROWS * SITES).view(ROWS, SITES) % CONDITION_STATE
 def told(states=None, **sizes):
     """The output of a trunk that takes the condition `fold`, and the trunk."""
     trunk = random_trunk(conditions=("fold", "side"), **sizes)
-    context = dataclasses.replace(everyone(), conditions=states or {})
-    return trunk(random_state(ROWS, SITES), random_times(ROWS, SITES), context, None), trunk
+    sites = everyone().knowing(states or {})
+    return trunk(random_state(ROWS, SITES), random_times(ROWS, SITES), sites, None), trunk
 
 
 def test_a_condition_counts_where_it_is_known():
@@ -230,7 +228,7 @@ def test_an_untrained_condition_changes_nothing_and_learns():
     trunk = small_trunk("frames", conditions=("fold",))
     state, times = random_state(ROWS, SITES, torch.float32), random_times(ROWS, SITES, torch.float32)
     plain = trunk(state, times, everyone(), None)
-    output = trunk(state, times, dataclasses.replace(everyone(), conditions=STATES), None)
+    output = trunk(state, times, everyone().knowing(STATES), None)
     for name in plain:
         assert torch.equal(output[name], plain[name])
     sum(x.square().sum() for x in output.values()).backward()
@@ -240,6 +238,6 @@ def test_an_untrained_condition_changes_nothing_and_learns():
 
 @every_kind
 def test_a_condition_that_the_network_does_not_take_is_refused(kind):
-    context = dataclasses.replace(everyone(), conditions=STATES)
+    sites = everyone().knowing(STATES)
     with pytest.raises(UserInputError, match="cannot be told fold: it takes the conditions none"):
-        random_trunk(kind=kind)(random_state(ROWS, SITES), random_times(ROWS, SITES), context, None)
+        random_trunk(kind=kind)(random_state(ROWS, SITES), random_times(ROWS, SITES), sites, None)

@@ -5,11 +5,12 @@ import inspect
 import pytest
 import torch
 
-from gm_multimodal.network import Context
 from gm_multimodal.networks.frame_trunk import FrameTrunk
+from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.networks.residue_trunk import ResidueTrunk
 from gm_multimodal.networks.trunk import Trunk
 from gm_multimodal.noise import SharedNoise
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.rotations import Rotations
 
 TYPES = 20
@@ -64,9 +65,9 @@ def random_previous(rows: int, sites: int, dtype: torch.dtype = torch.float64, s
     return {**state, "sequence": logits.softmax(-1)}
 
 
-def context_of(present: torch.Tensor, chain: torch.Tensor | None = None) -> Context:
+def sites_of(present: torch.Tensor, chain: torch.Tensor | None = None) -> Sites:
     """Positions count within each chain; one chain where `chain` is not given."""
     rows, sites = present.shape
     chain = torch.zeros(rows, sites, dtype=torch.int64) if chain is None else chain
     index = torch.stack([torch.stack([(row[:i] == row[i]).sum() for i in range(sites)]) for row in chain])
-    return Context(present, index, chain)
+    return Sites(present, {INDEX: index, CHAIN: chain})

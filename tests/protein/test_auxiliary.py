@@ -8,6 +8,7 @@ from gm_multimodal.parameterizations.endpoint import EndpointPrediction
 from gm_multimodal.product import Known
 from gm_multimodal.protein.auxiliary import BackboneLosses
 from gm_multimodal.protein.backbone import frames_from_backbone
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations
 
@@ -28,7 +29,7 @@ def evaluate(helix, x=None, r=None, t: float = 0.5, mask=None, present=None, los
     present = torch.ones(2, LENGTH, dtype=torch.bool) if present is None else present
     mask = torch.zeros(2, LENGTH, dtype=torch.bool) if mask is None else mask
     values = {"translations": true_x, "rotations": true_r, "sequence": torch.zeros(2, LENGTH, dtype=torch.int64)}
-    known = Known(values, {"translations": mask, "rotations": mask}, present)
+    known = Known(values, {"translations": mask, "rotations": mask}, Sites(present))
     predictions = {
         "translations": EndpointPrediction(Euclidean(3), guess_x, guess_x),
         "rotations": EndpointPrediction(Rotations(), guess_r, guess_r),

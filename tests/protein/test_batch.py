@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.protein.backbone import backbone_from_frames
 from gm_multimodal.protein.batch import PAIRS_PER_RESIDUE, LengthBuckets, Replay, Share, collate, single_chain
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
@@ -22,7 +23,7 @@ def chains(small_dataset):
 def test_a_batch_holds_its_chains_in_the_order_asked_for(chains):
     indices = [4, 0, 9]
     batch = collate(chains, indices)
-    assert batch.context.present.sum(-1).tolist() == [len(chains.rows[i].tokens) for i in indices]
+    assert batch.sites.present.sum(-1).tolist() == [len(chains.rows[i].tokens) for i in indices]
     for row, i in enumerate(indices):
         n = len(chains.rows[i].tokens)
         assert (batch.state["sequence"][row, :n].numpy() == chains.rows[i].tokens).all()
@@ -35,13 +36,13 @@ def test_padding_is_harmless(chains):
     """Rotations stay rotations, letters stay letters, and everything is finite."""
     order = np.argsort(chains.lengths)
     batch = collate(chains, [int(order[0]), int(order[-1])])
-    gap = ~batch.context.present
+    gap = ~batch.sites.present
     assert gap[0].any()
     assert not gap[1].any()
     assert torch.equal(batch.state["rotations"][gap], torch.eye(3).expand(int(gap.sum()), 3, 3))
     assert (batch.state["translations"][gap] == 0).all()
     assert batch.state["sequence"].max() < 20
-    assert batch.context.index[0].tolist() == list(range(batch.context.index.shape[1]))
+    assert batch.sites[INDEX][0].tolist() == list(range(batch.sites[INDEX].shape[1]))
 
 
 def test_a_batch_moves_with_everything_in_it(chains):
@@ -49,15 +50,15 @@ def test_a_batch_moves_with_everything_in_it(chains):
     pattern = Pattern(np.full(len(chains.rows[0]), MASK), levels)
     taught = Chains([dataclasses.replace(chains.rows[0], patterns=(pattern,))])
     batch = collate(taught, [0]).to(torch.device("meta"), non_blocking=True)
-    everything = [*batch.state.values(), batch.context.present, batch.context.index, batch.context.chain]
+    everything = [*batch.state.values(), batch.sites.present, batch.sites[INDEX], batch.sites[CHAIN]]
     everything += [batch.secondary, batch.soft.exists, batch.soft.context, batch.soft.law]
     assert {x.device.type for x in everything} == {"meta"}
 
 
 def test_one_chain_is_numbered_from_zero():
-    context = single_chain(torch.ones(2, 3, dtype=torch.bool))
-    assert context.index.tolist() == [[0, 1, 2]] * 2
-    assert context.chain.tolist() == [[0, 0, 0]] * 2
+    sites = single_chain(torch.ones(2, 3, dtype=torch.bool))
+    assert sites[INDEX].tolist() == [[0, 1, 2]] * 2
+    assert sites[CHAIN].tolist() == [[0, 0, 0]] * 2
 
 
 def buckets(residues: int = 300, seed: int = 0) -> LengthBuckets:
@@ -162,11 +163,12 @@ def test_places_along_the_chain_come_from_the_dataset(small_dataset):
     gapped = Chains(
         [dataclasses.replace(row, positions=row.positions + 10 * (row.positions > 5)) for row in chains.rows]
     )
-    plain, jumped = collate(chains, [0, 1]).context, collate(gapped, [0, 1]).context
-    assert plain.index.tolist() == [list(range(plain.index.shape[1]))] * 2
+    plain, jumped = collate(chains, [0, 1]).sites, collate(gapped, [0, 1]).sites
+    assert plain[INDEX].tolist() == [list(range(plain[INDEX].shape[1]))] * 2
     for row in range(2):
         present = plain.present[row]
-        assert torch.equal(jumped.index[row][present], plain.index[row][present] + 10 * (plain.index[row][present] > 5))
+        index = plain[INDEX][row][present]
+        assert torch.equal(jumped[INDEX][row][present], index + 10 * (index > 5))
 
 
 def test_chains_of_a_row_and_their_secondary_structure_come_from_the_dataset(small_dataset):
@@ -174,10 +176,10 @@ def test_chains_of_a_row_and_their_secondary_structure_come_from_the_dataset(sma
     two = [dataclasses.replace(row, chain=(np.arange(len(row)) > 9).astype(np.int64)) for row in chains.rows[:2]]
     batch = collate(Chains(two), [1, 0])
     for padded, row in zip(range(2), two[::-1], strict=True):
-        present = batch.context.present[padded]
-        assert batch.context.chain[padded][present].tolist() == row.chain.tolist()
+        present = batch.sites.present[padded]
+        assert batch.sites[CHAIN][padded][present].tolist() == row.chain.tolist()
         assert batch.secondary[padded][present].tolist() == row.secondary.tolist()
-    assert set(batch.secondary[~batch.context.present].tolist()) <= {UNKNOWN_SECONDARY}
+    assert set(batch.secondary[~batch.sites.present].tolist()) <= {UNKNOWN_SECONDARY}
 
 
 def test_patterns_of_a_row_stand_at_its_hidden_residues(chains):

@@ -33,18 +33,18 @@ def batch(chains):
 
 def bonds_of(batch):
     atoms = ideal_atoms(batch.state["translations"], batch.state["rotations"])
-    return find_bonds(atoms, batch.state["sequence"], batch.context.present)
+    return find_bonds(atoms, batch.state["sequence"], batch.sites.present)
 
 
 def loss(batch, x, r, t: float = 0.6) -> torch.Tensor:
     """The hydrogen-bond loss alone of the guess (x, r)."""
-    nothing = torch.zeros_like(batch.context.present)
-    known = Known(batch.state, dict.fromkeys(batch.state, nothing), batch.context.present)
+    nothing = torch.zeros_like(batch.sites.present)
+    known = Known(batch.state, dict.fromkeys(batch.state, nothing), batch.sites)
     predictions = {
         "translations": EndpointPrediction(Euclidean(3), x, x),
         "rotations": EndpointPrediction(Rotations(), r, r),
     }
-    times = known.times({name: torch.full(batch.context.present.shape, t) for name in predictions})
+    times = known.times({name: torch.full(batch.sites.present.shape, t) for name in predictions})
     return BackboneLosses()(Matching({}, torch.zeros(()), predictions, {}, times), known)["hydrogen_bonds"]
 
 
@@ -68,13 +68,13 @@ def test_the_bonds_are_those_of_dssp(chains, batch):
 
 def test_prolines_breaks_and_padding_give_no_bonds(batch):
     everything = bonds_of(batch)
-    assert batch.context.present[everything.row, everything.donor].all()
+    assert batch.sites.present[everything.row, everything.donor].all()
     proline = {**batch.state, "sequence": torch.full_like(batch.state["sequence"], 12)}
     atoms = ideal_atoms(proline["translations"], proline["rotations"])
-    assert len(find_bonds(atoms, proline["sequence"], batch.context.present).row) == 0
+    assert len(find_bonds(atoms, proline["sequence"], batch.sites.present).row) == 0
     apart = atoms.clone()
     apart[:, 20:] += 5.0
-    broken = find_bonds(apart, batch.state["sequence"], batch.context.present)
+    broken = find_bonds(apart, batch.state["sequence"], batch.sites.present)
     assert not (broken.donor == 20).any() and not (broken.acceptor == 19).any()
     assert 0 < len(broken.row) < len(everything.row)
 
@@ -118,7 +118,7 @@ def test_bonds_between_distant_residues_count_more(batch):
     rows = [
         (importance * error)[bonds.row == row].sum() / importance[bonds.row == row].sum() for row in bonds.row.unique()
     ]
-    expected = sum(map(float, rows)) / len(batch.context.present) / 0.4**2
+    expected = sum(map(float, rows)) / len(batch.sites.present) / 0.4**2
     assert float(loss(batch, guess, r)) == pytest.approx(expected, rel=1e-4)
     assert not math.isclose(expected, float(error.mean()) / 0.4**2, rel_tol=0.01)
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gm_multimodal.network import Context
 from gm_multimodal.noise import SharedNoise
-from gm_multimodal.protein.batch import ProteinBatch
+from gm_multimodal.protein.batch import ProteinBatch, residues
 from gm_multimodal.protein.conditions import INTERFACE, SECONDARY, interface, random_conditions, true_conditions
 
 # Helix, strand and coil as the dataset writes them; 3 is unknown.
@@ -24,7 +23,7 @@ def rows_of(count: int, chain: torch.Tensor | None = None, padding: int = 4) -> 
     x[..., 0] = 0.38 * torch.arange(LENGTH + padding)
     chain = torch.zeros_like(secondary) if chain is None else chain.expand(count, -1)
     index = torch.arange(LENGTH + padding).expand(count, -1)
-    return ProteinBatch({"translations": x}, Context(present, index, chain), secondary)
+    return ProteinBatch({"translations": x}, residues(present, index, chain), secondary)
 
 
 def two_chains(first: int = 20, padding: int = 4) -> torch.Tensor:
@@ -122,7 +121,7 @@ def test_nothing_is_told_of_padding_and_of_what_is_not_known():
     for states in told.values():
         assert (states[:, LENGTH:] == 0).all()
         assert (states > 0).any()
-    unlabelled = ProteinBatch(batch.state, batch.context, torch.full_like(batch.secondary, 3))
+    unlabelled = ProteinBatch(batch.state, batch.sites, torch.full_like(batch.secondary, 3))
     assert (random_conditions(unlabelled, SharedNoise.keyed(2))[SECONDARY] == 0).all()
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gm_multimodal.networks.frames import INDEX
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import corrupt
 from gm_multimodal.product import Known
@@ -36,22 +37,22 @@ def centroid(known: Known, where: torch.Tensor) -> torch.Tensor:
 
 
 def test_designing_from_nothing_gives_nothing():
-    known, context, _ = to_known([blank(30)] * 2, PRODUCT, torch.device("cpu"))
+    known, _ = to_known([blank(30)] * 2, PRODUCT, torch.device("cpu"))
     assert all(known.free(name).all() for name in PRODUCT)
     assert known.values["translations"].shape == (2, 30, 3)
     assert known.values["rotations"].shape == (2, 30, 3, 3)
     assert known.values["sequence"].dtype == torch.int64
-    assert context.index[1].tolist() == list(range(30))
+    assert known.sites[INDEX][1].tolist() == list(range(30))
 
 
 def known_of(batch: ProteinBatch, **given: torch.Tensor) -> Known:
-    nothing = torch.zeros_like(batch.context.present)
-    return Known(batch.state, {name: given.get(name, nothing) for name in PRODUCT}, batch.context.present)
+    nothing = torch.zeros_like(batch.sites.present)
+    return Known(batch.state, {name: given.get(name, nothing) for name in PRODUCT}, batch.sites)
 
 
 def test_without_given_atoms_the_origin_is_the_centroid_of_all():
     known = place_origin(known_of(batch_of(ROWS, SITES, short=2)))
-    assert centroid(known, known.present).abs().max() < 1e-6
+    assert centroid(known, known.sites.present).abs().max() < 1e-6
 
 
 def test_with_given_atoms_the_origin_is_their_centroid():
@@ -60,8 +61,8 @@ def test_with_given_atoms_the_origin_is_their_centroid():
     before = known_of(batch_of(ROWS, SITES, short=2), translations=given)
     known = place_origin(before)
     assert centroid(known, given)[1].abs().max() < 1e-6
-    assert centroid(known, known.present)[1].abs().max() > 0.05
-    assert centroid(known, known.present)[[0, 2]].abs().max() < 1e-6
+    assert centroid(known, known.sites.present)[1].abs().max() > 0.05
+    assert centroid(known, known.sites.present)[[0, 2]].abs().max() < 1e-6
     shift = (known.values["translations"] - before.values["translations"])[1]
     torch.testing.assert_close(shift, shift[:1].expand_as(shift))
 
@@ -69,7 +70,7 @@ def test_with_given_atoms_the_origin_is_their_centroid():
 def test_given_rotations_or_letters_do_not_move_the_origin():
     everywhere = torch.ones(ROWS, SITES, dtype=torch.bool)
     known = place_origin(known_of(batch_of(ROWS, SITES), rotations=everywhere, sequence=everywhere))
-    assert centroid(known, known.present).abs().max() < 1e-6
+    assert centroid(known, known.sites.present).abs().max() < 1e-6
 
 
 def test_padding_keeps_its_place_and_does_not_count():
@@ -77,7 +78,7 @@ def test_padding_keeps_its_place_and_does_not_count():
     batch.state["translations"][0, -2:] = 100.0
     known = place_origin(known_of(batch))
     assert (known.values["translations"][0, -2:] == 100).all()
-    assert centroid(known, known.present).abs().max() < 1e-6
+    assert centroid(known, known.sites.present).abs().max() < 1e-6
 
 
 def draw(rows: int = 6000, sites: int = 24, **settings):
@@ -87,7 +88,7 @@ def draw(rows: int = 6000, sites: int = 24, **settings):
 def test_shares_of_the_curriculum():
     """6,000 rows: every share within 4 standard errors of what the configuration says."""
     known, times = draw(jitter=0.0)
-    given = {name: (known.mask[name] | ~known.present).all(-1) for name in PRODUCT}
+    given = {name: (known.mask[name] | ~known.sites.present).all(-1) for name in PRODUCT}
     folds, inverse = given["sequence"], given["translations"] & given["rotations"]
     s = times["translations"][:, 0]
     assert torch.equal(PRODUCT["rotations"].clock(s), times["rotations"][:, 0])
@@ -117,7 +118,7 @@ def test_given_structures_err_in_their_share_of_the_rows_and_no_others_do():
     batch = batch_of(3000, 24)
     settings = {"inverse_folding": 0.5, "erring": 0.5, "folding": 0.1, "hidden": 0.1, "independent": 0.1}
     known, _ = Curriculum(**settings).draw(batch, PRODUCT, SharedNoise.keyed(0))
-    clean = place_origin(Known(batch.state, known.mask, known.present))
+    clean = place_origin(Known(batch.state, known.mask, known.sites))
     moved = known.values["translations"] - clean.values["translations"]
     turned = rotation_log(clean.values["rotations"].mT @ known.values["rotations"])
     size = 10 * (moved - moved.mean(1, keepdim=True)).square().mean((1, 2)).sqrt()  # Angstrom along each axis
@@ -195,7 +196,7 @@ def test_validation_stands_on_the_sampling_curve():
     for name, factor in PRODUCT.items():
         assert torch.equal(times[name], factor.clock(s)[:, None].expand(ROWS, SITES))
         assert known.mask[name].all() == (name == "sequence")
-    assert centroid(known, known.present).abs().max() < 1e-6
+    assert centroid(known, known.sites.present).abs().max() < 1e-6
 
 
 def soft_batch(rows: int, sites: int) -> ProteinBatch:

@@ -39,7 +39,7 @@ class Oracle:
     covariance: Tensor
     product: Product
 
-    def __call__(self, state, times, context, previous):
+    def __call__(self, state, times, sites, previous):
         t = times["translations"].amin().clamp(max=1 - 1e-9)
         gain = t * self.covariance @ torch.linalg.pinv(self.variance(t), hermitian=True)
         positions = self.mean + gain @ (state["translations"] - t * self.mean)
@@ -71,10 +71,10 @@ def described(network, product, data, rows: int, steps: int, mask=None, factors=
     values = {name: x.expand(rows, *x.shape[1:]) for name, x in data.items()}
     present = torch.ones(rows, SITES, dtype=torch.bool)
     given = {name: (torch.zeros(SITES, dtype=torch.bool) if mask is None else mask).expand(rows, -1) for name in FRAMES}
-    known = Known(values, {**given, "sequence": torch.zeros_like(present)}, present)
+    known = Known(values, {**given, "sequence": torch.zeros_like(present)}, single_chain(present))
     noise = SharedNoise(torch.Generator().manual_seed(0), torch.float64)
     grid = ShrinkingGrid(steps, REMAINDER)
-    return flow_density(network, product, known, single_chain(present), factors, grid, noise).description
+    return flow_density(network, product, known, factors, grid, noise).description
 
 
 def test_a_gaussian_law_is_described_in_its_closed_form():
@@ -129,16 +129,17 @@ def test_what_is_not_measured_is_given_at_time_one_or_rests_at_time_zero():
     network = oracle(product, data, spread=0.7)
     seen = []
 
-    def watching(state, times, context, previous):
+    def watching(state, times, sites, previous):
         seen.append((state["sequence"].clone(), times["sequence"].clone(), previous))
-        return network(state, times, context, previous)
+        return network(state, times, sites, previous)
 
     present = torch.ones(1, SITES, dtype=torch.bool)
     for is_given in (False, True):
         mask = {name: torch.zeros_like(present) for name in FRAMES} | {"sequence": present & is_given}
-        known, noise = Known(data, mask, present), SharedNoise(torch.Generator().manual_seed(0), torch.float64)
+        known = Known(data, mask, single_chain(present))
+        noise = SharedNoise(torch.Generator().manual_seed(0), torch.float64)
         seen.clear()
-        flow_density(watching, product, known, single_chain(present), FRAMES, ShrinkingGrid(3, 0.1), noise)
+        flow_density(watching, product, known, FRAMES, ShrinkingGrid(3, 0.1), noise)
         assert len(seen) == 9
         for sequence, time, previous in seen:
             assert (time == float(is_given)).all() and previous is None
@@ -149,10 +150,10 @@ def test_a_factor_without_a_flow_is_refused():
     product = protein_product()
     data = generic_data(product)
     present = torch.ones(1, SITES, dtype=torch.bool)
-    known = Known(data, {name: ~present for name in product}, present)
+    known = Known(data, {name: ~present for name in product}, single_chain(present))
     noise = SharedNoise(torch.Generator().manual_seed(0))
     with pytest.raises(IncompatibleProcess, match="density of sequence"):
-        flow_density(None, product, known, single_chain(present), ["sequence"], ShrinkingGrid(3, 0.1), noise)
+        flow_density(None, product, known, ["sequence"], ShrinkingGrid(3, 0.1), noise)
 
 
 def test_a_shrinking_grid_integrates_its_pole_exactly():

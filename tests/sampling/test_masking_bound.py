@@ -11,6 +11,7 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.product import Known
 from gm_multimodal.protein.batch import single_chain
 from gm_multimodal.sampling.masking_bound import MaskingTerms, masking_terms
+from gm_multimodal.sites import Sites
 from tests.protein.products import protein_product
 
 SITES, TYPES, MASK = 3, 20, 20
@@ -23,7 +24,7 @@ class Conditionals:
     def __init__(self, joint: Tensor) -> None:
         self.joint, self.seen = joint, []
 
-    def __call__(self, state, times, context, previous):
+    def __call__(self, state, times, sites, previous):
         self.seen.append((state, times, previous))
         rows = [self._logits(tokens) for tokens in state["sequence"]]
         return {"sequence": torch.stack(rows), "translations": state["translations"], "rotations": torch.zeros(1, 4)}
@@ -50,14 +51,15 @@ def terms(network, z: list[int], rows: int, given=(), frames: bool = True, seed:
         "rotations": torch.eye(3).expand(rows, SITES, 3, 3),
         "sequence": torch.tensor(z).expand(rows, -1),
     }
-    known = Known(values, {name: present & frames for name in FRAMES} | {"sequence": mask.expand(rows, -1)}, present)
+    given = {name: present & frames for name in FRAMES} | {"sequence": mask.expand(rows, -1)}
+    known = Known(values, given, single_chain(present))
 
-    def call(state, times, context, previous):
-        output = network(state, times, context, previous)
+    def call(state, times, sites, previous):
+        output = network(state, times, sites, previous)
         return {**output, "rotations": torch.zeros(rows, SITES, 4)}
 
     noise = SharedNoise(torch.Generator().manual_seed(seed))
-    return masking_terms(call, product, known, single_chain(present), "sequence", noise)
+    return masking_terms(call, product, known, "sequence", noise)
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +120,7 @@ def test_the_network_sees_times_that_fit_the_masks(joint, frames):
 
 def test_a_factor_without_a_mask_is_refused():
     product = protein_product()
-    present = torch.ones(1, SITES, dtype=torch.bool)
-    known = Known({}, {}, present)
+    known = Known({}, {}, Sites.all_present(1, SITES))
     noise = SharedNoise(torch.Generator().manual_seed(0))
     with pytest.raises(IncompatibleProcess, match="translations"):
-        masking_terms(None, product, known, single_chain(present), "translations", noise)
+        masking_terms(None, product, known, "translations", noise)

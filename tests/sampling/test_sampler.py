@@ -49,8 +49,8 @@ def test_a_grid_without_steps_is_refused():
 
 def sample(network, designs, steps: int = 4, observers=(), length: int = LENGTH, **settings):
     product = protein_product(**settings)
-    known, context, _ = to_known([blank(length)] * len(designs), product, CPU)
-    return Sampler(UniformGrid(steps))(network, product, known, context, DesignNoise(7, designs), observers)
+    known, _ = to_known([blank(length)] * len(designs), product, CPU)
+    return Sampler(UniformGrid(steps))(network, product, known, DesignNoise(7, designs), observers)
 
 
 @pytest.mark.parametrize("order", ["random", "purity"])
@@ -68,9 +68,9 @@ def test_a_design_is_the_same_in_any_company(order):
 def test_the_network_is_called_once_a_step_and_fed_back_its_own_means():
     trunk, calls = random_trunk(torch.float32), []
 
-    def spy(state, times, context, previous):
+    def spy(state, times, sites, previous):
         assert not torch.is_grad_enabled()
-        output = trunk(state, times, context, previous)
+        output = trunk(state, times, sites, previous)
         calls.append((state, times, previous, output))
         return output
 
@@ -92,7 +92,7 @@ def test_the_network_is_called_once_a_step_and_fed_back_its_own_means():
 
 def test_every_step_and_factor_has_its_own_stream():
     product = protein_product()
-    known, context, _ = to_known([blank(LENGTH)], product, CPU)
+    known, _ = to_known([blank(LENGTH)], product, CPU)
     source, addresses = DesignNoise(0, (0,)), []
 
     class Watched:
@@ -100,7 +100,7 @@ def test_every_step_and_factor_has_its_own_stream():
             addresses.append((step, factor))
             return source.at(step, factor)
 
-    Sampler(UniformGrid(3))(random_trunk(torch.float32), product, known, context, Watched())
+    Sampler(UniformGrid(3))(random_trunk(torch.float32), product, known, Watched())
     assert sorted(addresses) == sorted((step, name) for step in (-1, 0, 1, 2) for name in product)
 
 
@@ -137,7 +137,7 @@ def test_the_recorder_keeps_the_prior_and_every_step():
 def scripted(calls):
     """A network whose letter probabilities are other ones at every call, very sure of a single letter per site."""
 
-    def network(state, times, context, previous):
+    def network(state, times, sites, previous):
         rows, sites = state["sequence"].shape
         rng = torch.Generator().manual_seed(len(calls))
         logits = 2 * torch.randn(rows, sites, 20, generator=rng)
@@ -168,11 +168,11 @@ def test_confidence_is_the_probability_of_the_choice_at_the_last_unmasking(remas
 
 def test_given_letters_are_certain():
     product = protein_product()
-    free, context, _ = to_known([blank(LENGTH)], product, CPU)
+    free, _ = to_known([blank(LENGTH)], product, CPU)
     mask = {**free.mask, "sequence": torch.arange(LENGTH)[None] < 3}
-    known = Known(free.values, mask, free.present)
+    known = Known(free.values, mask, free.sites)
     confidence = ChosenProbability("sequence", 20)
-    Sampler(UniformGrid(4))(scripted([]), product, known, context, SharedNoise.keyed(0), [confidence])
+    Sampler(UniformGrid(4))(scripted([]), product, known, SharedNoise.keyed(0), [confidence])
     assert (confidence.value()[0, :3] == 1).all()
     assert (confidence.value()[0, 3:] < 1).all()
 
@@ -193,16 +193,16 @@ def test_a_start_without_meaning_is_refused(start):
 def noised(start: float, rows: int = 400):
     """States at which simulations of a random protein begin, its values, and what is known of it."""
     product = protein_product()
-    known, context, _ = to_known([blank(LENGTH)] * rows, product, CPU)
+    known, _ = to_known([blank(LENGTH)] * rows, product, CPU)
     values = {k: x[:1].expand_as(known.values[k]) for k, x in random_state(1, LENGTH, torch.float32, types=19).items()}
     values["translations"] = values["translations"] - values["translations"].mean(1, keepdim=True)
     mask = {**known.mask, "translations": torch.arange(LENGTH).expand(rows, LENGTH) < 2}
-    whole, partly = Known(values, known.mask, known.present), Known(values, mask, known.present)
+    whole, partly = Known(values, known.mask, known.sites), Known(values, mask, known.sites)
     recorders = []
     for case in (whole, partly):
         recorders.append(StateRecorder())
         noise = DesignNoise(1, tuple(range(rows)))
-        Sampler(UniformGrid(1, start=start))(scripted([]), product, case, context, noise, [recorders[-1]])
+        Sampler(UniformGrid(1, start=start))(scripted([]), product, case, noise, [recorders[-1]])
     return recorders[0].states[0], recorders[1].states[0], values
 
 
@@ -225,9 +225,9 @@ def test_a_simulation_may_begin_with_noised_data():
 
 def test_who_was_masked_at_the_start_was_chosen_by_the_simulation():
     product = protein_product()
-    known, context, _ = to_known([blank(30)], product, CPU)
+    known, _ = to_known([blank(30)], product, CPU)
     confidence, recorder = ChosenProbability("sequence", 20), StateRecorder()
     grid = UniformGrid(3, start=0.5)
-    Sampler(grid)(scripted([]), product, known, context, DesignNoise(1, (0,)), [confidence, recorder])
+    Sampler(grid)(scripted([]), product, known, DesignNoise(1, (0,)), [confidence, recorder])
     assert torch.equal(confidence.chosen(), recorder.states[0]["sequence"] == 20)
     assert 0 < int(confidence.chosen().sum()) < 30

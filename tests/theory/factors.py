@@ -7,7 +7,6 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
-from gm_multimodal.network import Context
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.parameterizations.base import Parameterization, Prediction
 from gm_multimodal.parameterizations.endpoint import EndpointMean, EndpointPrediction
@@ -22,6 +21,7 @@ from gm_multimodal.processes.ctmc import MaskingCTMC
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.product import Factor, Known, Product, State
 from gm_multimodal.schedules import Linear
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.base import StateSpace, expand_as
 from gm_multimodal.spaces.categorical import MaskedCategorical
 from gm_multimodal.spaces.euclidean import Euclidean
@@ -209,7 +209,7 @@ class Oracle:
         return logits.softmax(-1)
 
     def __call__(
-        self, state: State, times: Mapping[str, Tensor], context: Context, previous: State | None
+        self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> dict[str, Tensor]:
         posterior = self.posterior(state, times)
         output = {}
@@ -219,12 +219,10 @@ class Oracle:
         return output
 
 
-def nothing_known(product: Product, rows: int, sites: int) -> tuple[Known, Context]:
+def nothing_known(product: Product, rows: int, sites: int) -> Known:
     """The task of generating every site of every factor."""
-    present = torch.ones(rows, sites, dtype=torch.bool)
+    everywhere = Sites.all_present(rows, sites)
     values = {
         name: factor.process.path.space.prior((rows, sites), SharedNoise.keyed(0)) for name, factor in product.items()
     }
-    index = torch.arange(sites).expand(rows, sites)
-    known = Known(values, {name: ~present for name in product}, present)
-    return known, Context(present, index, torch.zeros_like(index))
+    return Known(values, {name: ~everywhere.present for name in product}, everywhere)

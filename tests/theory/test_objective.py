@@ -44,7 +44,7 @@ def small_data() -> Oracle:
 def linear_network(theta):
     """Every output is a linear function of every factor at both sites: `theta` [numbers, 6]."""
 
-    def network(state, times, context, previous):
+    def network(state, times, sites, previous):
         features = [state["translations"].flatten(1), state["sequence"].float(), times["translations"][:, :1]]
         features = torch.cat([*features, torch.ones(len(features[0]), 1)], -1)
         output = (features @ theta).unflatten(-1, (SITES, 3 + LETTERS.size))
@@ -53,10 +53,10 @@ def linear_network(theta):
     return network
 
 
-def marginal_loss(network, oracle, product, state, times, context):
+def marginal_loss(network, oracle, product, state, times, sites):
     """E over x_t alone of D(F_t(x_t), F^theta): squared distance to the posterior mean, KL from the posterior."""
     posterior = oracle.posterior(state, times)
-    output = network(state, times, context, None)
+    output = network(state, times, sites, None)
     mean = TRANSLATIONS.output(posterior, state["translations"], times["translations"], oracle.data["translations"])
     weight = (1 - times["translations"].clamp(max=0.9)) ** -2
     total = (weight * (output["translations"] - mean).square().sum(-1)).mean()
@@ -70,19 +70,19 @@ def test_the_gradient_of_the_conditional_loss_is_that_of_the_marginal_loss():
     """50 batches of 400 rows at the same x_t: the mean difference lies within 4.5 of its own standard errors."""
     oracle = small_data()
     product = product_of(*oracle.cases)
-    known, context = nothing_known(product, 400, SITES)
+    known = nothing_known(product, 400, SITES)
     theta = 0.3 * torch.randn(10, SITES * 7, generator=torch.Generator().manual_seed(1))
     theta.requires_grad_()
     differences, gradients = [], []
     for seed in range(50):
         rng = torch.Generator().manual_seed(seed)
         chosen = torch.multinomial(WEIGHTS, 400, replacement=True, generator=rng)
-        drawn = Known({k: z[chosen] for k, z in oracle.data.items()}, known.mask, known.present)
+        drawn = Known({k: z[chosen] for k, z in oracle.data.items()}, known.mask, known.sites)
         times = {name: torch.rand(400, 1, generator=rng).expand(400, SITES) for name in product}
         state = corrupt(product, drawn, times, SharedNoise.keyed(seed))
         network = linear_network(theta)
-        conditional = matching_loss(network, product, drawn, times, context, SharedNoise.keyed(seed)).total
-        marginal = marginal_loss(network, oracle, product, state, times, context)
+        conditional = matching_loss(network, product, drawn, times, SharedNoise.keyed(seed)).total
+        marginal = marginal_loss(network, oracle, product, state, times, known.sites)
         (first,), (second,) = (torch.autograd.grad(loss, theta) for loss in (conditional, marginal))
         differences.append((first - second).flatten())
         gradients.append(second.flatten())
@@ -218,10 +218,10 @@ def weighted(weights):
 
 def small_loss(product, network, **settings):
     oracle = small_data()
-    nothing, context = nothing_known(product, 3, SITES)
+    nothing = nothing_known(product, 3, SITES)
     times = {name: torch.full((3, SITES), 0.4) for name in product}
-    known = Known(oracle.data, nothing.mask, nothing.present)
-    return matching_loss(network, product, known, times, context, SharedNoise.keyed(0), **settings)
+    known = Known(oracle.data, nothing.mask, nothing.sites)
+    return matching_loss(network, product, known, times, SharedNoise.keyed(0), **settings)
 
 
 def test_the_total_is_the_weighted_sum_of_the_parts():
@@ -239,7 +239,7 @@ def test_self_conditioning_feeds_back_the_means_without_their_gradient():
     """d/dtheta of f(theta, stop(f(theta, none))): the first call is a constant."""
     calls = []
 
-    def network(state, times, context, previous):
+    def network(state, times, sites, previous):
         calls.append(previous)
         shift = 1.0 if previous is None else 2.0 + previous["translations"]
         return {"translations": theta * shift * torch.ones(3, SITES, 3), "sequence": torch.zeros(3, SITES, 4)}
@@ -261,32 +261,32 @@ def test_self_conditioning_feeds_back_the_means_without_their_gradient():
 def hidden_letters(law):
     """Two sites that hide their letters, drawn beforehand, with a law for each of them; [1, 2, K]."""
     product = product_of(SEQUENCE)
-    known, context = nothing_known(product, 1, SITES)
+    known = nothing_known(product, 1, SITES)
     points = torch.full((1, SITES), LETTERS.mask)
     drawn = Drawn(torch.ones(1, SITES, dtype=torch.bool), points, law)
-    return product, replace(known, drawn={"sequence": drawn}), context
+    return product, replace(known, drawn={"sequence": drawn})
 
 
-def loss_of_letters(theta, product, known, context):
+def loss_of_letters(theta, product, known):
     times = {"sequence": torch.full((1, SITES), 0.4)}
 
-    def network(state, times, context, previous):
+    def network(state, times, sites, previous):
         return {"sequence": torch.tanh(state["sequence"].float() @ theta).unflatten(-1, (SITES, LETTERS.size))}
 
-    return matching_loss(network, product, known, times, context, SharedNoise.keyed(0)).total
+    return matching_loss(network, product, known, times, SharedNoise.keyed(0)).total
 
 
 def test_a_soft_target_has_loss_and_gradient_of_the_mean_over_its_draws_so_the_same_minimiser():
     """Enumerated: every pair of letters, drawn independently from the laws of two hidden sites."""
     law = torch.tensor([0.5, 0.2, 0.2, 0.1]).expand(1, SITES, LETTERS.size)
     theta = torch.randn(SITES, SITES * LETTERS.size, generator=torch.Generator().manual_seed(2)).requires_grad_()
-    product, known, context = hidden_letters(law)
-    soft = loss_of_letters(theta, product, known, context)
+    product, known = hidden_letters(law)
+    soft = loss_of_letters(theta, product, known)
     hard = torch.zeros(())
     for first, second in itertools.product(range(LETTERS.size), repeat=2):
         letters = torch.tensor([[first, second]])
-        product, known, context = hidden_letters(torch.nn.functional.one_hot(letters, LETTERS.size).float())
-        hard = hard + law[0, 0, first] * law[0, 1, second] * loss_of_letters(theta, product, known, context)
+        product, known = hidden_letters(torch.nn.functional.one_hot(letters, LETTERS.size).float())
+        hard = hard + law[0, 0, first] * law[0, 1, second] * loss_of_letters(theta, product, known)
     torch.testing.assert_close(soft, hard, atol=1e-6, rtol=0)
     gradients = [torch.autograd.grad(loss, theta)[0] for loss in (soft, hard)]
     torch.testing.assert_close(*gradients, atol=1e-6, rtol=0)
@@ -296,21 +296,19 @@ def test_a_soft_target_has_loss_and_gradient_of_the_mean_over_its_draws_so_the_s
 def test_a_point_mass_as_soft_target_is_the_hard_loss():
     theta = torch.randn(SITES, SITES * LETTERS.size, generator=torch.Generator().manual_seed(3))
     letters = torch.tensor([[2, 0]])
-    product, known, context = hidden_letters(torch.nn.functional.one_hot(letters, LETTERS.size).float())
+    product, known = hidden_letters(torch.nn.functional.one_hot(letters, LETTERS.size).float())
     hard = replace(known, values={"sequence": letters}, drawn={})
     times = {"sequence": torch.zeros(1, SITES)}
 
-    def network(state, times, context, previous):
+    def network(state, times, sites, previous):
         return {"sequence": (state["sequence"].float() @ theta).unflatten(-1, (SITES, LETTERS.size))}
 
-    soft, usual = (
-        matching_loss(network, product, k, times, context, SharedNoise.keyed(0)).total for k in (known, hard)
-    )
+    soft, usual = (matching_loss(network, product, k, times, SharedNoise.keyed(0)).total for k in (known, hard))
     torch.testing.assert_close(soft, usual, atol=1e-6, rtol=0)
 
 
 def test_what_was_drawn_beforehand_is_kept_but_not_at_given_sites():
-    product, known, _ = hidden_letters(torch.full((1, SITES, LETTERS.size), 0.25))
+    product, known = hidden_letters(torch.full((1, SITES, LETTERS.size), 0.25))
     points = torch.tensor([[1, LETTERS.mask]])
     drawn = Drawn(torch.tensor([[True, True]]), points, known.drawn["sequence"].law)
     full = {"sequence": torch.ones(1, SITES)}

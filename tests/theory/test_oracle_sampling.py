@@ -46,8 +46,8 @@ def entangled(sites: int = 2) -> Oracle:
 
 def run(oracle: Oracle, rows: int, steps: int, product=None, known=None, seed: int = 0):
     product = product or product_of(*oracle.cases)
-    nothing, context = nothing_known(product, rows, next(iter(oracle.data.values())).shape[1])
-    return Sampler(UniformGrid(steps))(oracle, product, known or nothing, context, SharedNoise.keyed(seed))
+    nothing = nothing_known(product, rows, next(iter(oracle.data.values())).shape[1])
+    return Sampler(UniformGrid(steps))(oracle, product, known or nothing, SharedNoise.keyed(seed))
 
 
 def shares(oracle: Oracle, state) -> torch.Tensor:
@@ -138,10 +138,10 @@ def test_what_is_given_conditions_the_rest():
     """Given the letters of points 0 and 3, the other factors follow their conditional law .8 : .2; n = 1,500."""
     oracle = entangled()
     product = product_of(*oracle.cases)
-    nothing, _ = nothing_known(product, 1500, 2)
+    nothing = nothing_known(product, 1500, 2)
     letters = oracle.data["sequence"][0].expand(1500, 2)
-    values, mask = {**nothing.values, "sequence": letters}, {**nothing.mask, "sequence": nothing.present}
-    known = Known(values, mask, nothing.present)
+    values, mask = {**nothing.values, "sequence": letters}, {**nothing.mask, "sequence": nothing.sites.present}
+    known = Known(values, mask, nothing.sites)
     state = run(oracle, 1500, 100, known=known)
     assert torch.equal(state["sequence"], letters)
     found = shares(oracle, state)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from gm_multimodal.errors import IncompatibleProcess
-from gm_multimodal.network import Context
 from gm_multimodal.noise import DesignNoise, SharedNoise
 from gm_multimodal.objective import corrupt, matching_loss
 from gm_multimodal.parameterizations.endpoint import EndpointPrediction
@@ -15,6 +14,7 @@ from gm_multimodal.product import Factor, Known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
 from gm_multimodal.schedules import Linear
+from gm_multimodal.sites import Sites
 from tests.theory.factors import FACTORS, ROTATIONS, SEQUENCE, TRANSLATIONS, nothing_known, product_of
 
 pytestmark = pytest.mark.theory
@@ -28,11 +28,6 @@ def data(rows: int = ROWS, sites: int = SITES, seed: int = 0):
     return {case.factor: case.draw(rows * sites, rng).unflatten(0, (rows, sites)) for case in FACTORS}
 
 
-def context_of(present):
-    index = torch.arange(present.shape[1]).expand(present.shape)
-    return Context(present, index, torch.zeros_like(index))
-
-
 def half_given():
     """A third of the sites given, other ones in every factor; the last two sites of row 0 are padding."""
     present = torch.ones(ROWS, SITES, dtype=torch.bool)
@@ -40,12 +35,12 @@ def half_given():
     mask = {}
     for k, case in enumerate(FACTORS):
         mask[case.factor] = (torch.arange(ROWS * SITES).view(ROWS, SITES) + k) % 3 == 0
-    return Known(data(), mask, present)
+    return Known(data(), mask, Sites(present))
 
 
-def network(state, times, context, previous):
+def network(state, times, sites, previous):
     """Sees the neighbours on both sides, so that nothing is hidden by independence; padding is left out of the mean."""
-    present = context.present[..., None].float()
+    present = sites.present[..., None].float()
     x = torch.cat([state["translations"], state["rotations"].flatten(-2), state["sequence"][..., None].float()], -1)
     x = torch.cat([x, torch.stack([times[case.factor] for case in FACTORS], -1)], -1)
     mean = (x * present).sum(1, keepdim=True) / present.sum(1, keepdim=True)
@@ -57,11 +52,11 @@ def test_what_is_given_never_moves_and_is_told_to_have_time_one():
     known = half_given()
     seen = []
 
-    def spy(state, times, context, previous):
+    def spy(state, times, sites, previous):
         seen.append((state, times))
-        return network(state, times, context, previous)
+        return network(state, times, sites, previous)
 
-    final = Sampler(UniformGrid(4))(spy, PRODUCT, known, context_of(known.present), SharedNoise.keyed(0))
+    final = Sampler(UniformGrid(4))(spy, PRODUCT, known, SharedNoise.keyed(0))
     assert len(seen) == 4
     for state, times in [*seen, (final, None)]:
         for name, x in state.items():
@@ -89,7 +84,7 @@ def test_what_is_given_stays_even_where_a_process_moves_it():
     factor = PRODUCT["translations"]
     product = {**PRODUCT, "translations": Factor(Restless(factor.process.path), factor.parameterization, Linear())}
     known = half_given()
-    final = Sampler(UniformGrid(2))(network, product, known, context_of(known.present), SharedNoise.keyed(0))
+    final = Sampler(UniformGrid(2))(network, product, known, SharedNoise.keyed(0))
     held = ~known.free("translations")
     assert torch.equal(final["translations"][held], known.values["translations"][held])
 
@@ -110,18 +105,17 @@ def test_what_is_given_enters_training_clean():
 def test_what_is_given_has_no_loss(case):
     """Whatever the network says there; elsewhere it does matter."""
     known = half_given()
-    context = context_of(known.present)
     times = {name: torch.full((ROWS, SITES), 0.3) for name in PRODUCT}
 
     def loss(where):
-        def spoilt(state, times, context, previous):
-            output = dict(network(state, times, context, previous))
+        def spoilt(state, times, sites, previous):
+            output = dict(network(state, times, sites, previous))
             output[case.factor] = output[case.factor] + where[..., None] * torch.tensor([5.0])
             if case.factor == "sequence":
                 output[case.factor][..., 0] -= 9.0 * where  # softmax does not see a common shift
             return output
 
-        return matching_loss(spoilt, PRODUCT, known, times, context, SharedNoise.keyed(2)).parts[case.factor]
+        return matching_loss(spoilt, PRODUCT, known, times, SharedNoise.keyed(2)).parts[case.factor]
 
     free = known.free(case.factor)
     assert torch.equal(loss(~free), loss(torch.zeros_like(free)))
@@ -130,9 +124,9 @@ def test_what_is_given_has_no_loss(case):
 
 def test_a_factor_that_is_wholly_given_has_loss_zero():
     known = half_given()
-    known = Known(known.values, {**known.mask, "rotations": known.present}, known.present)
+    known = Known(known.values, {**known.mask, "rotations": known.sites.present}, known.sites)
     times = {name: torch.full((ROWS, SITES), 0.3) for name in PRODUCT}
-    parts = matching_loss(network, PRODUCT, known, times, context_of(known.present), SharedNoise.keyed(3)).parts
+    parts = matching_loss(network, PRODUCT, known, times, SharedNoise.keyed(3)).parts
     assert parts["rotations"] == 0
     assert parts["translations"] > 0
 
@@ -168,19 +162,17 @@ def test_padding_changes_neither_loss_nor_sample():
     alone = Known(
         {name: x[short] for name, x in known.values.items()},
         {name: x[short] for name, x in known.mask.items()},
-        known.present[short],
+        Sites(known.sites.present[short]),
     )
     others = (torch.arange(ROWS) > 0)[:, None]
-    only_first = Known(known.values, {name: m | others for name, m in known.mask.items()}, known.present)
-    batched = matching_loss(network, PRODUCT, only_first, times, context_of(known.present), Scripted(range(ROWS)))
-    single = matching_loss(
-        network, PRODUCT, alone, {k: t[short] for k, t in times.items()}, context_of(alone.present), Scripted([0])
-    )
+    only_first = Known(known.values, {name: m | others for name, m in known.mask.items()}, known.sites)
+    batched = matching_loss(network, PRODUCT, only_first, times, Scripted(range(ROWS)))
+    single = matching_loss(network, PRODUCT, alone, {k: t[short] for k, t in times.items()}, Scripted([0]))
     for name in PRODUCT:
         torch.testing.assert_close(batched.parts[name], single.parts[name], rtol=1e-6, atol=0)
     sampler = Sampler(UniformGrid(5))
-    padded = sampler(network, PRODUCT, known, context_of(known.present), Scripted(range(ROWS)))
-    bare = sampler(network, PRODUCT, alone, context_of(alone.present), Scripted([0]))
+    padded = sampler(network, PRODUCT, known, Scripted(range(ROWS)))
+    bare = sampler(network, PRODUCT, alone, Scripted([0]))
     for name in PRODUCT:
         torch.testing.assert_close(padded[name][short], bare[name], rtol=1e-5, atol=1e-5)
 
@@ -190,7 +182,7 @@ def test_the_prior_is_centred_only_where_nothing_is_given():
     present[0, -2:] = False
     mask = torch.zeros_like(present)
     mask[2, 1] = True
-    known = Known(data(3), {name: mask for name in PRODUCT}, present)
+    known = Known(data(3), {name: mask for name in PRODUCT}, Sites(present))
     x = PRODUCT["translations"].prior(known, "translations", SharedNoise.keyed(4))
     mean = (x * present[..., None]).sum(1) / present.sum(1)[:, None]
     assert mean[:2].abs().max() < 1e-6
@@ -202,7 +194,7 @@ def test_the_prior_is_centred_only_where_nothing_is_given():
 
 def test_the_centred_prior_is_the_normal_law_on_its_subspace():
     """Covariance of two sites of six: I - 1/6; n = 20,000, within 5 standard errors."""
-    known, _ = nothing_known(PRODUCT, 20_000, SITES)
+    known = nothing_known(PRODUCT, 20_000, SITES)
     x = PRODUCT["translations"].prior(known, "translations", SharedNoise.keyed(5))
     expected = torch.eye(SITES) - 1 / SITES
     assert (x[..., 0].T.cov() - expected).abs().max() < 5 * (2 / 20_000) ** 0.5
@@ -210,7 +202,7 @@ def test_the_centred_prior_is_the_normal_law_on_its_subspace():
 
 
 def test_other_factors_are_not_centred():
-    known, _ = nothing_known(PRODUCT, 4, SITES)
+    known = nothing_known(PRODUCT, 4, SITES)
     turns = PRODUCT["rotations"].prior(known, "rotations", SharedNoise.keyed(6))
     assert ROTATIONS.space.contains(turns).all()
 
@@ -225,16 +217,16 @@ def test_a_process_that_does_not_fit_its_parameterization_is_refused_by_name():
 @pytest.mark.parametrize("case", FACTORS, ids=lambda case: case.name)
 def test_a_factor_moves_as_it_would_alone(case):
     """Given what is predicted of it, a factor's path is the same numbers alone and in the product: steps factorise."""
-    known, context = nothing_known(PRODUCT, ROWS, SITES)
+    known = nothing_known(PRODUCT, ROWS, SITES)
     z = data()
 
-    def certain(state, times, context, previous):
+    def certain(state, times, sites, previous):
         return {name: oracle_output(name, state, times, z) for name in state}
 
-    together = Sampler(UniformGrid(6))(certain, PRODUCT, known, context, DesignNoise(3, range(ROWS)))
+    together = Sampler(UniformGrid(6))(certain, PRODUCT, known, DesignNoise(3, range(ROWS)))
     only = {case.factor: PRODUCT[case.factor]}
-    alone, context = nothing_known(only, ROWS, SITES)
-    single = Sampler(UniformGrid(6))(certain, only, alone, context, DesignNoise(3, range(ROWS)))
+    alone = nothing_known(only, ROWS, SITES)
+    single = Sampler(UniformGrid(6))(certain, only, alone, DesignNoise(3, range(ROWS)))
     assert torch.equal(single[case.factor], together[case.factor])
 
 
@@ -248,13 +240,13 @@ def test_factors_are_independent_given_z():
     """At s = .5, the same z in every row: correlations between factors within 4.5 / sqrt(n), n = 4,000."""
     rows = 4000
     product = product_of(*FACTORS)  # a single site that is centred would not move
-    known, _ = nothing_known(product, rows, 1)
+    known = nothing_known(product, rows, 1)
     values = {
         case.factor: case.draw(1, torch.Generator().manual_seed(1)).expand(rows, 1, *case.space.event_shape)
         for case in FACTORS
     }
     times = {name: torch.full((rows, 1), 0.5) for name in PRODUCT}
-    state = corrupt(product, Known(values, known.mask, known.present), times, SharedNoise.keyed(2))
+    state = corrupt(product, Known(values, known.mask, known.sites), times, SharedNoise.keyed(2))
     seen = {
         "translations": state["translations"][:, 0],
         "rotations": state["rotations"][:, 0].flatten(1),
@@ -272,6 +264,6 @@ def test_the_loss_is_the_weighted_sum_over_factors():
     times = {name: torch.full((ROWS, SITES), 0.3) for name in PRODUCT}
     weights = {"translations": 0.7, "rotations": 0.2, "sequence": 1.5}
     product = {name: replace(factor, weight=weights[name]) for name, factor in PRODUCT.items()}
-    matching = matching_loss(network, product, known, times, context_of(known.present), SharedNoise.keyed(3))
+    matching = matching_loss(network, product, known, times, SharedNoise.keyed(3))
     expected = sum(weights[name] * part for name, part in matching.parts.items())
     torch.testing.assert_close(matching.total, expected)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from gm_multimodal import __version__
 from gm_multimodal.errors import CheckpointError, UserInputError
-from gm_multimodal.network import Context
+from gm_multimodal.protein.batch import single_chain
 from gm_multimodal.training.build import build_network
 from gm_multimodal.training.checkpoints import load_checkpoint, resolve, save_checkpoint, shipped_names
 from tests.networks.trunks import random_state, random_times
@@ -51,10 +51,9 @@ def test_weights_are_stored_in_half_the_bytes(saved, network):
 
 
 def test_the_loaded_network_computes(saved):
-    present = torch.ones(1, 5, dtype=torch.bool)
-    context = Context(present, torch.arange(5)[None], torch.zeros(1, 5, dtype=torch.int64))
+    sites = single_chain(torch.ones(1, 5, dtype=torch.bool))
     network = load_checkpoint(saved).network
-    output = network(random_state(1, 5, torch.float32), random_times(1, 5, torch.float32), context, None)
+    output = network(random_state(1, 5, torch.float32), random_times(1, 5, torch.float32), sites, None)
     assert all(x.isfinite().all() for x in output.values())
 
 

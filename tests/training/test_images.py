@@ -44,7 +44,7 @@ def test_the_latest_draw_there_is_gives_a_finite_loss():
     known, times = EveryTime().draw(batch, product, Constant(1 - 2**-24))
     assert float(times[PIXELS].max()) < 1
     oracle = Oracle(DIGITS.images[:128], torch.full((128,), 1 / 128), levels=17, bins=17)
-    matching = matching_loss(oracle, product, known, times, batch.context, SharedNoise.keyed(1), self_condition=False)
+    matching = matching_loss(oracle, product, known, times, SharedNoise.keyed(1), self_condition=False)
     assert matching.total.isfinite()
 
 

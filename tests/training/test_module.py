@@ -7,6 +7,7 @@ import pytest
 import torch
 from lightning import LightningModule
 
+from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.protein.auxiliary import BackboneLosses
 from gm_multimodal.protein.batch import collate
 from gm_multimodal.training.module import LARGEST_GRADIENT, DesignModule, gradient_ratios
@@ -85,7 +86,12 @@ def test_training_tells_a_part_of_the_conditions_and_validation_nothing(make_mod
     monkeypatch.setattr(DesignModule, "global_step", property(lambda self: step[0]))
     module = make_module(conditions=["secondary"])
     forward = module.network.forward
-    module.network.forward = lambda *arguments: (told.append(arguments[2].conditions), forward(*arguments))[1]
+
+    def watching(state, times, sites, previous):
+        told.append({name: states for name, states in sites.context.items() if name not in (INDEX, CHAIN)})
+        return forward(state, times, sites, previous)
+
+    module.network.forward = watching
     for step[0] in range(20):
         module.training_step(batch, 0)
     assert all(set(conditions) == {"secondary"} for conditions in told)
@@ -158,7 +164,7 @@ def test_each_auxiliary_gradient_is_capped(make_module, batch, logged):
     module = make_module()
     noise = module.noise(0, 0)
     known, times = module.curriculum.draw(batch, module.product, noise)
-    matching = module.match(known, times, batch, noise, False)
+    matching = module.match(known, times, noise, False)
     outputs = [matching.outputs[name] for name in ("translations", "rotations")]
 
     def gradient(loss):

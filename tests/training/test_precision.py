@@ -18,7 +18,7 @@ def gradients(module, batch, feeds_back: bool, mixed: bool) -> tuple[torch.Tenso
     known, times = module.curriculum.draw(batch, module.product, noise)
     # as training does for precision=bf16-mixed
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        matching = module.match(known, times, batch, noise, feeds_back)
+        matching = module.match(known, times, noise, feeds_back)
         loss = matching.total + sum(module.auxiliary(matching, known).values())
     loss.backward()
     return loss.detach(), {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
@@ -44,7 +44,7 @@ def test_predictions_are_in_single_precision(make_module, batch):
     noise = module.noise(0, 0)
     known, times = module.curriculum.draw(batch, module.product, noise)
     with torch.autocast("cpu", torch.bfloat16):
-        matching = module.match(known, times, batch, noise, True)
+        matching = module.match(known, times, noise, True)
     assert all(prediction.mean().dtype == torch.float32 for prediction in matching.predictions.values())
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gm_multimodal.network import Context, Network
+from gm_multimodal.network import Network
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.product import Known, Product
 from gm_multimodal.protein.backbone import frames_from_backbone
@@ -70,9 +70,9 @@ class Likelihood:
         """
         found = []
         for number in range(rounds):
-            known, context = self._known(subject, levels, given=STRUCTURE)
+            known = self._known(subject, levels, given=STRUCTURE)
             noise = self._noise(subject, _SEQUENCE, number)
-            found.append(masking_terms(self.network, self.product, known, context, SEQUENCE, noise))
+            found.append(masking_terms(self.network, self.product, known, SEQUENCE, noise))
         totals = torch.stack([terms.totals.double().mean() for terms in found])
         pooled = MaskingTerms(torch.cat([x.weights for x in found]), torch.cat([x.losses for x in found]))
         return _nats(totals, pooled.per_site.double().cpu().numpy())
@@ -89,13 +89,13 @@ class Likelihood:
             steps: of the way back to the prior, three network calls each; 10 and 80 differ by less than the error.
             given: whether the sequence is known (folding), or nothing is.
         """
-        known, context = self._known(subject, estimates, given=(SEQUENCE,) if given else ())
+        known = self._known(subject, estimates, given=(SEQUENCE,) if given else ())
         noise = self._noise(subject, _STRUCTURE, 0)
         grid = ShrinkingGrid(steps, BLUR)
-        density = flow_density(self.network, self.product, known, context, STRUCTURE, grid, noise)
+        density = flow_density(self.network, self.product, known, STRUCTURE, grid, noise)
         return _nats(density.description.double(), np.empty(0))
 
-    def _known(self, subject: Subject, rows: int, given: Sequence[str]) -> tuple[Known, Context]:
+    def _known(self, subject: Subject, rows: int, given: Sequence[str]) -> Known:
         length = len(subject.tokens)
         present = torch.ones(rows, length, dtype=torch.bool, device=self.device)
         x, rotations = frames_from_backbone(torch.from_numpy(subject.coordinates).double())
@@ -103,7 +103,7 @@ class Likelihood:
         values = {name: value.float().to(self.device).expand(rows, *value.shape) for name, value in clean.items()}
         values[SEQUENCE] = torch.from_numpy(subject.tokens).to(self.device).expand(rows, -1)
         mask = {name: torch.full_like(present, name in given) for name in self.product}
-        return place_origin(Known(values, mask, present)), single_chain(present)
+        return place_origin(Known(values, mask, single_chain(present)))
 
     def _noise(self, subject: Subject, *use: int) -> SharedNoise:
         digest = hashlib.blake2b(np.ascontiguousarray(subject.coordinates, dtype=np.float32).tobytes(), digest_size=8)
