@@ -5,7 +5,7 @@ python scripts/benchmarks/loss_grid.py chains.parquet a.safetensors b.safetensor
 Sampling goes through pairs of times that no single curve holds: a hidden sequence while the structure forms (time 0 of
 the sequence), a settled structure while types are chosen (time 1 of the structure is inverse folding). Every checkpoint
 sees the same noise, and one prediction is fed back. Losses are means over chains in batches of like length, in the
-order of their names; the sequence's is the bound in nats per residue. A dataset with redesigned sequences gives a second
+order of their names; the sequence's is the bound in nats per residue. A dataset with redesigned sequences gives another
 table with `--sequences redesigned`: what is learnt from a teacher shows there, what holds of nature in the first.
 """
 
