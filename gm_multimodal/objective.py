@@ -11,6 +11,7 @@ from gm_multimodal.network import Network, means, predict, read
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction
 from gm_multimodal.product import Known, Product, State
+from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.base import expand_as
 
 
@@ -57,6 +58,47 @@ def corrupt(product: Product, known: Known, times: Mapping[str, Tensor], noise: 
             x = torch.where(expand_as(drawn.sites, x), drawn.points, x)
         state[name] = x
     return known.overwrite(state)
+
+
+def every_time(product: Product, sites: Sites, noise: Noise) -> dict[str, Tensor]:
+    """Draw one sampling time for each row, in every of B equal intervals of [0, 1) one, and return the path times.
+
+    Spread so, the mean over a batch has less noise than with independent times.
+
+    Args:
+        product: the factors, whose clocks tell the path times.
+        sites: of the batch.
+        noise: stream of draws.
+
+    Returns:
+        Path times, [B, N] per factor.
+    """
+    present = sites.present
+    rows = torch.arange(len(present), device=present.device)
+    s = (rows + noise.uniform((len(present),)).to(present.device)) / len(present)
+    # In single precision a draw near 1 is rounded up, and at t = 1 there is no velocity.
+    s = s.clamp(max=1 - torch.finfo(s.dtype).eps)
+    return {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
+
+
+def loss(network: Network, product: Product, state: State, *, noise: Noise, sites: Sites | None = None) -> Tensor:
+    """Evaluate the matching loss of a batch of clean points at random times, nothing given: what training descends.
+
+    Args:
+        network: the network.
+        product: the factors.
+        state: clean points, [B, N, *E] per factor.
+        noise: stream of draws.
+        sites: which sites are present, and what the network may read of them; all are present if left out.
+
+    Returns:
+        The weighted sum over the factors, []. `matching_loss` has the parts, and takes times and what is given.
+    """
+    if sites is None:
+        first = next(iter(state.values()))
+        sites = Sites.all_present(len(first), first.shape[1], first.device)
+    known = Known(state, {}, sites)
+    return matching_loss(network, product, known, every_time(product, sites, noise), noise).total
 
 
 def matching_loss(

@@ -11,7 +11,7 @@ from gm_multimodal.errors import IncompatibleProcess
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Parameterization
 from gm_multimodal.processes.base import Process
-from gm_multimodal.schedules import Schedule
+from gm_multimodal.schedules import Linear, Schedule
 from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.base import expand_as
 
@@ -27,14 +27,14 @@ class Factor:
     Attributes:
         process: how the sites move.
         parameterization: how the network's output is read.
-        clock: path time as a function of sampling time.
+        clock: path time as a function of sampling time; the same, if left out.
         weight: factor of this loss in the sum.
         centred: True if the joint law of a wholly generated row lives in the subspace of zero mean over the sites.
     """
 
     process: Process
     parameterization: Parameterization
-    clock: Schedule
+    clock: Schedule = field(default_factory=Linear)
     weight: float = 1.0
     centred: bool = False
 
@@ -94,8 +94,8 @@ class Known:
 
     Attributes:
         values: clean points, [B, N, *E] per factor; read where the mask is True, and everywhere by training and by
-            simulations that begin with noised data.
-        mask: True = given, [B, N] per factor.
+            simulations that begin with noised data. A factor of which nothing is read may be left out.
+        mask: True = given, [B, N] per factor; of a factor that is left out nothing is given.
         sites: which sites are present, and what is known of them beside the state.
         drawn: in training, factors whose noised points were partly drawn beforehand.
     """
@@ -107,12 +107,13 @@ class Known:
 
     def free(self, name: str) -> Tensor:
         """Tell which sites of a factor are generated, bool [B, N]."""
-        return ~self.mask[name] & self.sites.present
+        return ~self.mask[name] & self.sites.present if name in self.mask else self.sites.present
 
     def overwrite(self, state: State) -> State:
         """Return the state with the given values in place."""
         return {
-            name: torch.where(expand_as(self.free(name), x), x, self.values[name].to(x)) for name, x in state.items()
+            name: torch.where(expand_as(self.free(name), x), x, self.values[name].to(x)) if name in self.values else x
+            for name, x in state.items()
         }
 
     def target(self, name: str) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from gm_multimodal.images.heads import Heads, data_bins
 from gm_multimodal.images.unet import PIXELS
 from gm_multimodal.noise import Noise
+from gm_multimodal.objective import every_time
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
 from gm_multimodal.processes.flow import Flow
@@ -50,10 +51,8 @@ class Pixels:
 
     def blank(self, rows: int, device: torch.device) -> Known:
         """Return that nothing is known of `rows` images."""
-        channels, height, width = self.shape
-        sites = Sites.all_present(rows, height * width, device)
-        values = {PIXELS: torch.zeros(rows, height * width, channels, device=device)}
-        return Known(values, {PIXELS: ~sites.present}, sites)
+        _, height, width = self.shape
+        return Known({}, {}, Sites.all_present(rows, height * width, device))
 
     def images(self, state: State) -> Tensor:
         """Return the points [B, H W, C] of a state as images [B, C, H, W]."""
@@ -99,15 +98,11 @@ class EveryTime:
 
     def draw(self, batch: ImageBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
         """Return the task and the path times: one for each image, in every of B equal intervals one."""
-        present = batch.sites.present
-        rows = torch.arange(len(present), device=present.device)
-        s = (rows + noise.uniform((len(present),)).to(present.device)) / len(present)
-        # In single precision a draw near 1 is rounded up, and at t = 1 there is no velocity.
-        return at_time(batch, product, s.clamp(max=1 - torch.finfo(s.dtype).eps))
+        return Known(batch.state, {}, batch.sites), every_time(product, batch.sites, noise)
 
 
 def at_time(batch: ImageBatch, product: Product, s: Tensor) -> tuple[Known, Mapping[str, Tensor]]:
     """Return the task of generating whole images, and the path times of sampling times s [B]."""
     present = batch.sites.present
     times = {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
-    return Known(batch.state, {name: ~present for name in product}, batch.sites), times
+    return Known(batch.state, {}, batch.sites), times

@@ -13,6 +13,7 @@ from gm_multimodal.generators import Generator, Sum
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import ManifoldPosterior, Prediction
 from gm_multimodal.paths.base import ConditionalPath, DensePath
+from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.paths.isotropic import IsotropicPath
 from gm_multimodal.processes.base import ConditionalProcess
 from gm_multimodal.processes.flow import Flow
@@ -117,7 +118,7 @@ def _ends(weight: Weight) -> tuple[float, float]:
 
 
 def flow_and_jump(
-    path: IsotropicPath,
+    path: GaussianPath | IsotropicPath,
     jump_weight: Weight,
     speed: float = 1.0,
     marginal: Literal["mean", "sample"] = "mean",

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.network import Network, means, predict
-from gm_multimodal.noise import NoiseSource
+from gm_multimodal.noise import NoiseSource, SharedNoise
 from gm_multimodal.parameterizations.base import Prediction
 from gm_multimodal.product import Known, Product, State
-from gm_multimodal.sampling.grids import TimeGrid
+from gm_multimodal.sampling.grids import TimeGrid, UniformGrid
+from gm_multimodal.sites import Sites
 
 PRIOR_STEP = -1
 """Number of the step whose noise streams draw the prior."""
@@ -112,3 +113,45 @@ class Sampler:
         shape, device = known.sites.present.shape, known.sites.present.device
         clocks = {k: f.clock(t).to(device=device, dtype=torch.float32).expand(shape) for k, f in product.items()}
         return known.times(clocks)
+
+
+def sample(
+    network: Network,
+    product: Product,
+    *,
+    sites: int | None = None,
+    count: int | None = None,
+    steps: int = 100,
+    seed: int = 0,
+    known: Known | None = None,
+    device: torch.device | str = "cpu",
+) -> State:
+    """Draw samples in equal steps, from the prior to t = 1.
+
+    Args:
+        network: the network, on `device`.
+        product: the factors.
+        sites: sites of each sample; those of `known` if that is given.
+        count: how many samples; as many as `known` has rows if that is given.
+        steps: network calls.
+        seed: determines the samples, together with everything else here.
+        known: what is given, if anything is.
+        device: where to compute; where `known` is if that is given.
+
+    Returns:
+        The samples, [count, sites, *E] per factor. `Sampler` takes other times, streams of draws and observers.
+
+    Raises:
+        ValueError: neither the shape nor what is known is given, or both are and differ.
+    """
+    if known is None:
+        if sites is None or count is None:
+            raise ValueError(f"sample: sites={sites}, count={count}; give both, or `known`.")
+        known = Known({}, {}, Sites.all_present(count, sites, device))
+    rows, columns = known.sites.present.shape
+    if (count or rows, sites or columns) != (rows, columns):
+        raise ValueError(
+            f"sample: known has {rows} rows of {columns} sites, but count={count} and sites={sites}; leave them out."
+        )
+    noise = SharedNoise.keyed(seed, device=known.sites.present.device)
+    return Sampler(UniformGrid(steps))(network, product, known, noise)

@@ -74,6 +74,19 @@ def resolve(name_or_path: str) -> Path:
     )
 
 
+def load(checkpoint: str | Path = "base", *, allow_code: bool = False) -> Checkpoint:
+    """Load a checkpoint that comes with the package, by its name, or one from a file.
+
+    Args:
+        checkpoint: the name or the file.
+        allow_code: whether the file may name classes outside this package, which are then imported and called.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or it cannot be read.
+    """
+    return load_checkpoint(resolve(str(checkpoint)), allow_code=allow_code)
+
+
 def load_checkpoint(path: Path, processes: Mapping[str, Any] | None = None, *, allow_code: bool = False) -> Checkpoint:
     """Load a released checkpoint: nothing in the file decides what code runs.
 
