@@ -1,19 +1,15 @@
 """Generator Matching over product spaces: proteins designed as backbone and sequence together.
 
-    import gm_multimodal
-    designs = gm_multimodal.design(length=80, num_designs=4)
-    designs.structures, designs.table
+    import gm_multimodal as gm
 
-Importing the package costs nothing: every subpackage is imported where it is used.
+    designs = gm.design(length=80, num_designs=4)  # proteins
+    process = gm.Flow(gm.GaussianPath(gm.Euclidean(2)))  # or anything else: see docs/tutorials
+
+Every public name is listed in `__init__.pyi`, and imported when it is first asked for.
 """
+
+import lazy_loader
 
 __version__ = "0.1.0"
 
-
-def __getattr__(name: str) -> object:
-    """Import `design` when it is first asked for."""
-    if name == "design":
-        from gm_multimodal.app.api import design
-
-        return design
-    raise AttributeError(f"module 'gm_multimodal' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -31,6 +31,7 @@ LAYERS = (
     ("__main__",),
 )
 IMPORTS = (ast.Import, ast.ImportFrom)
+ATTACH = ["import lazy_loader", "__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)"]
 RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 
 # Library -> where it may be imported, by path within the package.
@@ -79,12 +80,7 @@ def test_imports_go_downwards(file):
     own = part(file)
     inside = [module.split(".")[1] for module in imported(file) if module.startswith("gm_multimodal.")]
     parts = {module for module in inside if module in RANK and module != own}
-    if name(file) == "__init__.py":
-        outside = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, IMPORTS)]
-        assert not outside, "the package itself imports nothing before it is asked for something"
-        assert parts == {"app"}
-    else:
-        assert not (upward := {other for other in parts if RANK[other] >= RANK[own]}), upward
+    assert not (upward := {other for other in parts if RANK[other] >= RANK[own]}), upward
 
 
 @pytest.mark.parametrize("file", FILES, ids=name)
@@ -104,7 +100,18 @@ def test_files_and_functions_are_small(file):
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=name)
 def test_package_files_only_export(file):
+    """Those of the library attach the list of names beside them; the application's import what they export."""
     body = ast.parse(file.read_text(encoding="utf-8")).body
-    functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-    assert all(isinstance(node, (*IMPORTS, ast.Assign, ast.Expr, ast.FunctionDef)) for node in body)
-    assert functions <= ({"__getattr__"} if name(file) == "__init__.py" else set())
+    if file.with_suffix(".pyi").is_file():
+        lines = [line for line in map(ast.unparse, body[1:]) if not line.startswith("__version__ = ")]
+        assert lines == ATTACH
+    else:
+        assert all(isinstance(node, (*IMPORTS, ast.Assign, ast.Expr)) for node in body)
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.pyi")), ids=name)
+def test_lists_of_names_list_names_of_their_own_package(file):
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        is_version = ast.unparse(node) == "__version__: str" and file.parent == PACKAGE
+        assert is_version or (isinstance(node, ast.ImportFrom) and node.level == 1)
+        assert is_version or all(alias.asname == alias.name for alias in node.names), "`as` makes a name public"

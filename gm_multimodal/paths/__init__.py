@@ -1,1 +1,5 @@
 """Conditional laws p_t(. | z): how to draw from them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """How points move so that a path's law is kept."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
 """What a residue is: frames and atoms, residue types, structure files, datasets and metrics."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

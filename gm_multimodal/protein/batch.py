@@ -69,7 +69,7 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
     }
     index = torch.where(present, _padded([row.positions for row in rows]), single_chain(present)[INDEX])
     secondary = _padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
-    sites = residues(present, index, _padded([row.chain for row in rows]))
+    sites = residue_sites(present, index, _padded([row.chain for row in rows]))
     return ProteinBatch(state, sites, secondary, side_by_side([row.patterns for row in rows], present.shape[1]))
 
 
@@ -77,7 +77,7 @@ def _padded(rows: Sequence[npt.NDArray[np.int64]], value: int = 0) -> Tensor:
     return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True, padding_value=value)
 
 
-def residues(present: Tensor, index: Tensor, chain: Tensor) -> Sites:
+def residue_sites(present: Tensor, index: Tensor, chain: Tensor) -> Sites:
     """Return residues as sites.
 
     Args:
@@ -91,7 +91,7 @@ def residues(present: Tensor, index: Tensor, chain: Tensor) -> Sites:
 def single_chain(present: Tensor) -> Sites:
     """Return the residues of rows that hold one chain each, numbered from 0; `present` is bool [B, N]."""
     index = torch.arange(present.shape[1], device=present.device).expand(present.shape)
-    return residues(present, index, torch.zeros_like(index))
+    return residue_sites(present, index, torch.zeros_like(index))
 
 
 class Batches(Protocol):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gm_multimodal.product import Known, Product
 from gm_multimodal.protein.backbone import frames_from_backbone
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, residues
+from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, residue_sites
 from gm_multimodal.protein.side_chains import SideChain
 from gm_multimodal.protein.tasks import STRUCTURE, place_origin
 
@@ -114,7 +114,7 @@ def to_known(
     index = torch.from_numpy(_padded([item.position for item in blueprints], length))
     chain = torch.from_numpy(_padded([item.chain for item in blueprints], length))
     mask = {SEQUENCE: sequence} | dict.fromkeys(STRUCTURE, structure)
-    known = Known(values, mask, residues(present, index, chain))
+    known = Known(values, mask, residue_sites(present, index, chain))
     placed = place_origin(known)
     origins = 10 * (translations - placed.values[TRANSLATIONS])[:, 0]
     return _on(placed, device), origins.numpy()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gm_multimodal.noise import SharedNoise
-from gm_multimodal.protein.batch import ProteinBatch, residues
+from gm_multimodal.protein.batch import ProteinBatch, residue_sites
 from gm_multimodal.protein.conditions import INTERFACE, SECONDARY, interface, random_conditions, true_conditions
 
 # Helix, strand and coil as the dataset writes them; 3 is unknown.
@@ -23,7 +23,7 @@ def rows_of(count: int, chain: torch.Tensor | None = None, padding: int = 4) -> 
     x[..., 0] = 0.38 * torch.arange(LENGTH + padding)
     chain = torch.zeros_like(secondary) if chain is None else chain.expand(count, -1)
     index = torch.arange(LENGTH + padding).expand(count, -1)
-    return ProteinBatch({"translations": x}, residues(present, index, chain), secondary)
+    return ProteinBatch({"translations": x}, residue_sites(present, index, chain), secondary)
 
 
 def two_chains(first: int = 20, padding: int = 4) -> torch.Tensor:

@@ -8,8 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from biotite.structure.io.pdbx import BinaryCIFBlock as Block
-from biotite.structure.io.pdbx import BinaryCIFCategory, BinaryCIFFile, CIFFile
+from biotite.structure.io.pdbx import BinaryCIFBlock as Block, BinaryCIFCategory, BinaryCIFFile, CIFFile
 
 
 def binary_cif(path, name: str) -> bytes:

@@ -1,0 +1,5 @@
+from .dataset import ImageSet as ImageSet, load_images as load_images
+from .heads import Heads as Heads
+from .product import Pixels as Pixels
+from .samplers import ImageSampler as ImageSampler
+from .unet import UNet as UNet
