@@ -6,9 +6,11 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from gm_multimodal.app.evaluate.figure_table import Table
 from gm_multimodal.app.evaluate.inputs import Rejected
 from gm_multimodal.app.evaluate.report.page import page as page_of
 from gm_multimodal.printable import printable
+from gm_multimodal.protein.metrics import ramachandran
 from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.output import write_trajectory
 from gm_multimodal.protein.structure import read_backbone
@@ -172,7 +175,7 @@ def strings_of(content) -> list[str]:
 
 
 def test_the_page_needs_nothing_else(page):
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page)  # of itself alone
     assert "http://" not in page
     assert "https://" not in page
     assert len(page) < 150_000
@@ -202,6 +205,74 @@ def test_plots_hold_numbers_only(page):
     svgs = re.findall(r"<svg.*?</svg>", page, re.S)
     assert len(svgs) == 10
     assert not any(re.search(r"\bnan\b|\binf\b", svg) for svg in svgs)
+
+
+def test_names_of_points_are_those_of_the_structures(page):
+    size, structure, *others = re.findall(r"<svg.*?</svg>", page, re.S)
+    for svg in (size, structure):
+        assert re.findall("<title>(.*?)</title>", svg) == [*LENGTHS]
+    assert not any("<title>" in svg for svg in others)
+
+
+def test_plots_refer_to_their_own_parts_alone(page):
+    everything = re.findall(r' id="([^"]*)"', page)
+    assert len(set(everything)) == len(everything)
+    for svg in re.findall(r"<svg.*?</svg>", page, re.S):
+        referred = re.findall(r'(?:href="|url\()#([^")]*)', svg)
+        assert set(referred) == set(re.findall(r' id="([^"]*)"', svg))
+
+
+def test_plots_have_the_colours_of_the_page(page):
+    """Every colour is a variable that the style gives a value for light and for dark, and each has its use."""
+    [style], svgs = Parsed(page).texts["style"], re.findall(r"<svg.*?</svg>", page, re.S)
+    used = {colour for svg in svgs for colour in re.findall(r'(?:fill|stroke)="([^"]*)"', svg)} - {"none"}
+    assert used == {
+        f"var({name})" for name in ("--design", "--reference", "--allowed", "--favoured", "--soft", "--line")
+    }
+    light, dark = style.split("@media (prefers-color-scheme: dark)")
+    for colour in used:
+        assert f"{colour[4:-1]}: #" in light
+        assert f"{colour[4:-1]}: #" in dark.split("}")[0]
+
+
+def area(svg: str, colour: str) -> float:
+    """The area (square pixels) of the rectangles in a colour."""
+    paths = re.findall(rf"<path d=\"([^\"]*)\" fill=\"var\(--{colour}\)\"", svg)
+    corners = [re.findall(r"[ML]([-\d.]+) ([-\d.]+)", part) for path in paths for part in path.split("z") if part]
+    boxes = np.array(corners, dtype=float)
+    return float(np.prod(boxes.max(axis=1) - boxes.min(axis=1), axis=-1).sum())
+
+
+def test_ramachandran_plots_show_every_region_and_every_occupied_square(found, page):
+    _, results, _ = found
+    angles = np.concatenate([structure.torsions for structure in results.table.structures])
+    classes = np.concatenate([ramachandran.residue_classes(s.tokens) for s in results.table.structures])
+    for number, svg in enumerate(re.findall(r"<svg.*?</svg>", page, re.S)[6:]):
+        x, y = (sorted(map(float, set(re.findall(rf"[ML]{a}", svg)))) for a in (r"([\d.]+) [\d.]+", r"[\d.]+ ([\d.]+)"))
+        whole = (x[-1] - x[0]) * (y[-1] - y[0])  # the axes reach as far as anything drawn
+        for colour, code in (("allowed", ramachandran.ALLOWED), ("favoured", ramachandran.FAVOURED)):
+            share = np.mean(ramachandran.reference_regions()[number] == code)
+            assert area(svg, colour) / whole == pytest.approx(share, rel=0.02)
+        some = angles[(classes == number) & np.isfinite(angles).all(axis=1)]
+        occupied = np.unique(np.floor((some + 180) / 5), axis=0)
+        # an edge is rounded to a tenth of the three pixels of a square
+        assert area(svg, "design") / whole == pytest.approx(len(occupied) / 72**2, rel=0.05)
+
+
+def test_a_report_is_the_same_bytes_again_whatever_matplotlib_is_set_to(found):
+    _, results, rejected = found
+    first = page_of(results, rejected)
+    with matplotlib.rc_context({"svg.fonttype": "path", "font.size": 30, "lines.marker": "s", "axes.grid": True}):
+        assert page_of(results, rejected) == first
+    assert matplotlib.rcParams["svg.fonttype"] == matplotlib.rcParamsDefault["svg.fonttype"]
+
+
+def test_the_drawing_waits_for_the_report():
+    """What draws is imported late. (That biotite imports parts of matplotlib by itself is its affair.)"""
+    script = "import sys, gm_multimodal.app.evaluate.command; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "gm_multimodal.app.evaluate.report.page" in loaded
+    assert not {"gm_multimodal.app.evaluate.report.plots", "gm_multimodal.app.evaluate.report.svg"} & set(loaded)
 
 
 @pytest.mark.parametrize("names", [["4kmf_A_1"], ["4kmf_A_1", "4kmf_A_1"]], ids=["one", "two identical"])

@@ -11,7 +11,6 @@ from gm_multimodal import __version__
 from gm_multimodal.app.evaluate.figure_table import shown
 from gm_multimodal.app.evaluate.inputs import Rejected
 from gm_multimodal.app.evaluate.report.page_data import MOST_DRAWN, MOST_TRAJECTORIES, payload
-from gm_multimodal.app.evaluate.report.plots import comparison_plots, ramachandran_plots
 from gm_multimodal.app.evaluate.report.results import Results
 from gm_multimodal.app.folders.plain_yaml import read_yaml
 from gm_multimodal.app.html import escaped, policy
@@ -110,6 +109,9 @@ def _gallery(count: int) -> str:
 
 
 def _plots(results: Results) -> str:
+    # here, because matplotlib takes a second to import
+    from gm_multimodal.app.evaluate.report.plots import comparison_plots, ramachandran_plots
+
     key = '<span class="key ours"></span>these structures'
     if results.reference:
         key += '<span class="key theirs"></span>reference'
