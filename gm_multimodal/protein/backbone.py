@@ -1,69 +1,93 @@
-"""Frames and backbone atoms: N, CA, C, O in Angstrom outside, translations in nm and rotations inside."""
+"""The backbone of a protein: the one value by which files, datasets, designs and judges speak of residues."""
 
-import torch
-from torch import Tensor
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
 
-ANGSTROM_PER_NM = 10.0
-
-# Ideal residue in its own frame (nm): CA at the origin, C along x, N in the upper half of the xy plane.
-_N = (-0.0525, 0.1363, 0.0)
-_CA = (0.0, 0.0, 0.0)
-_C = (0.1526, 0.0, 0.0)
-# O of a residue without successor: bond 1.231 Angstrom, angle CA-C-O 120.1 degrees, psi 135 degrees.
-_LAST_O = (0.2143, 0.0753, -0.0753)
-_CARBONYL = 0.1231
+import numpy as np
+import numpy.typing as npt
 
 
-def frames_from_backbone(coordinates: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the frames of residues: origin CA, x axis CA -> C, N in the xy plane with y > 0.
+@final
+@dataclass(frozen=True, order=True, slots=True)
+class ResidueId:
+    """The name of a residue in a file: chain, number and insertion code (or an empty string)."""
 
-    Args:
-        coordinates: N, CA, C (and more), [*B, >= 3, 3] (Angstrom).
+    chain: str
+    number: int
+    insertion_code: str = ""
 
-    Returns:
-        Translations [*B, 3] (nm) and rotations [*B, 3, 3].
+    def __str__(self) -> str:
+        """Return the name as a contig has it, such as A52B."""
+        return f"{self.chain}{self.number}{self.insertion_code}"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """Residues with all of N, CA, C and O, chain after chain.
+
+    Attributes:
+        coordinates: N, CA, C, O, [L, 4, 3] float32 (Angstrom).
+        tokens: residue types, [L] int64 in 0 ... 19; 20 where a type is not chosen yet.
+        chain: number of the chain of each residue, [L] int64, from 0 on and not decreasing.
+        position: place of each residue along its chain, [L] int64, growing; it jumps where residues are missing.
+        labels: names of the residues in a file, L of them; None where nobody has named them.
     """
-    n, ca, c = (coordinates[..., k, :] for k in range(3))
-    x = torch.nn.functional.normalize(c - ca, dim=-1)
-    toward_n = n - ca
-    y = torch.nn.functional.normalize(toward_n - (toward_n * x).sum(-1, keepdim=True) * x, dim=-1)
-    rotations = torch.stack([x, y, torch.linalg.cross(x, y)], -1)
-    return ca / ANGSTROM_PER_NM, rotations
+
+    coordinates: npt.NDArray[np.float32]
+    tokens: npt.NDArray[np.int64]
+    chain: npt.NDArray[np.int64]
+    position: npt.NDArray[np.int64]
+    labels: tuple[ResidueId, ...] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of residues."""
+        return len(self.tokens)
+
+    def __getitem__(self, rows: slice) -> "Backbone":
+        """Return consecutive residues; their chains and places keep their numbers."""
+        labels = None if self.labels is None else self.labels[rows]
+        return Backbone(self.coordinates[rows], self.tokens[rows], self.chain[rows], self.position[rows], labels)
+
+    @property
+    def names(self) -> tuple[ResidueId, ...]:
+        """The labels; where there are none, those of a chain A that is numbered from 1."""
+        return self.labels if self.labels is not None else numbered(len(self))
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """The residue numbers of the names, [L]; they may jump, fall or be negative."""
+        return np.array([name.number for name in self.names], dtype=np.int64)
+
+    @property
+    def is_bonded(self) -> npt.NDArray[np.bool_]:
+        """Whether a peptide bond leads from each residue to the next, [L - 1]."""
+        return (np.diff(self.position) == 1) & (np.diff(self.chain) == 0)
+
+    def chain_slices(self) -> list[slice]:
+        """Return the residues of every chain, in order."""
+        starts = [0, *(np.flatnonzero(np.diff(self.chain)) + 1), len(self)]
+        return [slice(int(a), int(b)) for a, b in itertools.pairwise(starts)]
 
 
-def ideal_atoms(translations: Tensor, rotations: Tensor) -> Tensor:
-    """Place N, CA, C of ideal geometry in frames, [*B, 3 atoms, 3] (nm); differentiable."""
-    ideal = torch.tensor([_N, _CA, _C], dtype=translations.dtype, device=translations.device)
-    return translations[..., None, :] + ideal @ rotations.mT
+def unbroken(coordinates: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]) -> Backbone:
+    """Return one chain without gaps whose residues nobody has named."""
+    return Backbone(coordinates, tokens, np.zeros(len(tokens), dtype=np.int64), np.arange(len(tokens)))
 
 
-def backbone_from_frames(translations: Tensor, rotations: Tensor) -> Tensor:
-    """Return the backbone of one chain, N, CA, C, O, [*B, L, 4, 3] (Angstrom).
-
-    O lies in the plane of CA, C and the next N, opposite to their bisector (bond 1.231 Angstrom); the last residue,
-    which has no successor, gets the O of an extended chain.
-
-    Args:
-        translations: [*B, L, 3] (nm), consecutive residues of one chain.
-        rotations: [*B, L, 3, 3].
-    """
-    atoms = ideal_atoms(translations, rotations)
-    last_o = torch.tensor(_LAST_O, dtype=translations.dtype, device=translations.device)
-    last = translations[..., -1:, :] + (rotations[..., -1:, :, :] @ last_o[:, None]).squeeze(-1)
-    oxygen = torch.cat([carbonyl_oxygens(atoms), last], -2)
-    return torch.cat([atoms, oxygen[..., None, :]], -2) * ANGSTROM_PER_NM
+def joined(chains: Sequence[Backbone]) -> Backbone:
+    """Return named chains, at least one, as one value, numbered as they come."""
+    return Backbone(
+        np.concatenate([chain.coordinates for chain in chains]),
+        np.concatenate([chain.tokens for chain in chains]),
+        np.repeat(np.arange(len(chains)), [len(chain) for chain in chains]),
+        np.concatenate([chain.position for chain in chains]),
+        tuple(itertools.chain.from_iterable(chain.names for chain in chains)),
+    )
 
 
-def carbonyl_oxygens(atoms: Tensor) -> Tensor:
-    """Place O in the plane of CA, C and the next N, opposite to their bisector; differentiable.
-
-    Args:
-        atoms: N, CA, C of consecutive residues of one chain, [*B, L, 3 atoms, 3] (nm).
-
-    Returns:
-        O of all residues but the last, [*B, L - 1, 3] (nm).
-    """
-    unit = torch.nn.functional.normalize
-    n, ca, c = atoms[..., 1:, 0, :], atoms[..., :-1, 1, :], atoms[..., :-1, 2, :]
-    bisector = unit(ca - c, dim=-1) + unit(n - c, dim=-1)
-    return c - _CARBONYL * unit(bisector, dim=-1)
+def numbered(length: int, chain: str = "A") -> tuple[ResidueId, ...]:
+    """Return the names of the residues of a chain that is numbered from 1."""
+    return tuple(ResidueId(chain, number + 1) for number in range(length))

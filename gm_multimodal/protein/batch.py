@@ -12,8 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.product import State
-from gm_multimodal.protein.backbone import frames_from_backbone
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
+from gm_multimodal.protein.frames import frames_from_backbone
 from gm_multimodal.protein.soft_targets import SoftTargets, side_by_side
 from gm_multimodal.sites import Sites
 
@@ -59,17 +59,17 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
         indices: which chains, in the order of the rows.
     """
     rows = [chains.rows[i] for i in indices]
-    frames = [frames_from_backbone(torch.from_numpy(row.coordinates)) for row in rows]
+    frames = [frames_from_backbone(torch.from_numpy(row.backbone.coordinates)) for row in rows]
     present = pad_sequence([torch.ones(len(x), dtype=torch.bool) for x, _ in frames], batch_first=True)
     rotations = pad_sequence([r for _, r in frames], batch_first=True)
     state = {
         TRANSLATIONS: pad_sequence([x for x, _ in frames], batch_first=True),
         ROTATIONS: torch.where(present[..., None, None], rotations, torch.eye(3)),
-        SEQUENCE: _padded([row.tokens for row in rows]),
+        SEQUENCE: _padded([row.backbone.tokens for row in rows]),
     }
-    index = torch.where(present, _padded([row.positions for row in rows]), single_chain(present)[INDEX])
+    index = torch.where(present, _padded([row.backbone.position for row in rows]), single_chain(present)[INDEX])
     secondary = _padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
-    sites = residue_sites(present, index, _padded([row.chain for row in rows]))
+    sites = residue_sites(present, index, _padded([row.backbone.chain for row in rows]))
     return ProteinBatch(state, sites, secondary, side_by_side([row.patterns for row in rows], present.shape[1]))
 
 

@@ -9,8 +9,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from gm_multimodal.protein.backbone import ANGSTROM_PER_NM, carbonyl_oxygens
 from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND
+from gm_multimodal.protein.frames import ANGSTROM_PER_NM, carbonyl_oxygens
 from gm_multimodal.protein.metrics.hydrogen_bonds import BOND, COUPLING, NEAR, NH_BOND, PROLINE
 
 LONG_RANGE = 5

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.soft_targets import Pattern
 
 SECONDARY: Final = "HEC"
@@ -35,27 +36,21 @@ class Row:
 
     Attributes:
         id: Name.
-        coordinates: Backbone, [L, 4, 3] float32: N, CA, C, O in Angstrom.
-        tokens: Residue types, [L] int64 in 0..19.
+        backbone: Its residues, L of them, without labels.
         cluster: Code of the cluster at 30 % sequence identity.
-        positions: Places along the chain, [L] int64, growing; they jump where residues are missing.
-        chain: Number of the chain of each residue, [L] int64 from 0 on.
         secondary: Codes of secondary structure, [L] int64 (`SECONDARY`, or unknown).
         patterns: What a teacher says of hidden residue types; none where nobody was asked.
     """
 
     id: str
-    coordinates: npt.NDArray[np.float32]
-    tokens: npt.NDArray[np.int64]
+    backbone: Backbone
     cluster: int
-    positions: npt.NDArray[np.int64]
-    chain: npt.NDArray[np.int64]
     secondary: npt.NDArray[np.int64]
     patterns: tuple[Pattern, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of residues."""
-        return len(self.tokens)
+        return len(self.backbone)
 
 
 @dataclass(frozen=True)

@@ -142,8 +142,9 @@ def _piece(part: str, structure: InputStructure) -> Piece:
         return Free(shortest, longest)
     residues = structure.select(part)
     if any(char.isdigit() for char in part):  # of a whole chain, what is present is meant
+        is_bonded = structure.backbone.is_bonded
         for a, b in pairwise(residues):
-            if not structure.is_bonded[a] and structure.ids[b].number > structure.ids[a].number + 1:
+            if not is_bonded[a] and structure.ids[b].number > structure.ids[a].number + 1:
                 absent = selection_name([structure.ids[a], structure.ids[b]])
                 raise UserInputError(
                     f"{part}: {structure.path.name} has no residues between {structure.ids[a]} and {structure.ids[b]} "

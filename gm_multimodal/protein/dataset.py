@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from gm_multimodal.errors import DatasetError, EmptyDataset, TooLarge, UserInputError
+from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.breaks import LONGEST_CA_CA
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row, coil_share, secondary_codes
 from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
@@ -68,12 +69,12 @@ class _Filter:
         return None
 
     def refuse_chain(self, row: Row, dssp: str | None) -> str | None:
-        follows = (np.diff(row.positions) == 1) & (np.diff(row.chain) == 0)
-        if (ca_ca_distances(row.coordinates)[follows] > LONGEST_CA_CA).any():
+        xyz = row.backbone.coordinates
+        if (ca_ca_distances(xyz)[row.backbone.is_bonded] > LONGEST_CA_CA).any():
             return f"chain break (consecutive CA-CA above {LONGEST_CA_CA} Angstrom)"
-        if self.max_gyration_ratio is not None and gyration_ratio(row.coordinates) > self.max_gyration_ratio:
+        if self.max_gyration_ratio is not None and gyration_ratio(xyz) > self.max_gyration_ratio:
             return f"radius of gyration above {self.max_gyration_ratio} x 2.2 L^0.38 Angstrom"
-        if self.max_coil is not None and _coil_share(row.coordinates, dssp) > self.max_coil:
+        if self.max_coil is not None and _coil_share(xyz, dssp) > self.max_coil:
             return f"coil share above {self.max_coil}"
         return None
 
@@ -233,7 +234,7 @@ def _decode_row(file: Path, row: dict[str, Any]) -> Row:
     dssp = row["dssp"]
     secondary = np.full(length, UNKNOWN_SECONDARY) if dssp is None else secondary_codes(dssp)
     patterns = _decode_patterns(where, row)
-    return Row(row["id"], coordinates, tokens, row["cluster30"], positions, chain, secondary, patterns)
+    return Row(row["id"], Backbone(coordinates, tokens, chain, positions), row["cluster30"], secondary, patterns)
 
 
 def _integers(where: str, row: dict[str, Any], name: str) -> npt.NDArray[np.int64] | None:

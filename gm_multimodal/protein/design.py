@@ -13,10 +13,11 @@ from gm_multimodal.network import Network
 from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.noise import DesignNoise
 from gm_multimodal.product import Known, Product, State
-from gm_multimodal.protein.backbone import backbone_from_frames
+from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
 from gm_multimodal.protein.blueprint import Blueprint, Mask, to_known
 from gm_multimodal.protein.confidence import confidence, sequence_fit
+from gm_multimodal.protein.frames import backbone_from_frames
 from gm_multimodal.protein.idealise import idealise
 from gm_multimodal.protein.residues import MASK
 from gm_multimodal.protein.tasks import STRUCTURE
@@ -28,42 +29,26 @@ from gm_multimodal.schedules import Window
 
 @final
 @dataclass(frozen=True)
-class Trajectory:
-    """The way from noise to a protein, t = 0 first.
-
-    Attributes:
-        coordinates: N, CA, C, O, [T, L, 4, 3] float32 (Angstrom).
-        tokens: residue types, [T, L] int64; 20 where still masked.
-    """
-
-    coordinates: npt.NDArray[np.float32]
-    tokens: npt.NDArray[np.int64]
-
-
-@final
-@dataclass(frozen=True)
 class Design:
     """One designed protein.
 
     Attributes:
         index: position i in the run.
         blueprint: what was given of it.
-        coordinates: N, CA, C, O, [L, 4, 3] float32 (Angstrom), in the frame of the input; without one, centred.
-        tokens: residue types, [L] int64 in 0 ... 19.
+        backbone: the protein, in the frame of the input; without one, centred.
         confidence: probability, at temperature 1, that the model gave the chosen type when it was last unmasked, [L].
         fit: confidence in the design as a whole, of sequence and backbone together, in (0, 1) (see `confidence`).
         chosen: whether the model chose the type, bool [L]; elsewhere it is of the input, and the confidence 1.
-        trajectory: the states in between, if they were recorded.
+        trajectory: the way from noise to the design, t = 0 first, if it was recorded.
     """
 
     index: int
     blueprint: Blueprint
-    coordinates: npt.NDArray[np.float32]
-    tokens: npt.NDArray[np.int64]
+    backbone: Backbone
     confidence: npt.NDArray[np.float32]
     fit: float
     chosen: Mask
-    trajectory: Trajectory | None
+    trajectory: tuple[Backbone, ...] | None
 
 
 def staged(product: Product, *, structure_end: float, sequence_start: float) -> Product:
@@ -124,16 +109,13 @@ def sample_block(
     certain, chosen = choices.value().cpu().numpy(), choices.chosen().cpu().numpy()
     designs = []
     for row, (index, blueprint, origin) in enumerate(zip(indices, blueprints, origins, strict=True)):
-        coordinates, tokens = _to_arrays(final_state, row, blueprint, origin)
+        backbone = _to_backbone(final_state, row, blueprint, origin)
         trajectory = None
         if record_trajectory:
-            before = [_to_arrays(state, row, blueprint, origin) for state in recorder.states[:-1]]
-            states, sequences = zip(*before, (coordinates, tokens), strict=True)
-            trajectory = Trajectory(np.stack(states), np.stack(sequences))
+            before = (_to_backbone(state, row, blueprint, origin) for state in recorder.states[:-1])
+            trajectory = (*before, backbone)
         own = slice(len(blueprint))
-        designs.append(
-            Design(index, blueprint, coordinates, tokens, certain[row, own], fits[row], chosen[row, own], trajectory)
-        )
+        designs.append(Design(index, blueprint, backbone, certain[row, own], fits[row], chosen[row, own], trajectory))
     return designs
 
 
@@ -148,15 +130,17 @@ def _with_ideal_bonds(state: State, known: Known) -> State:
     return {**state, TRANSLATIONS: x, ROTATIONS: r}
 
 
-def _to_arrays(
-    state: State, row: int, blueprint: Blueprint, origin: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Return the backbone [L, 4, 3] (Angstrom), with what was given exactly as it was, and the tokens [L] of a row."""
+def _to_backbone(state: State, row: int, blueprint: Blueprint, origin: npt.NDArray[np.float32]) -> Backbone:
+    """Return the protein of a row, with what was given exactly as it was."""
     length = len(blueprint)
     x, r = state[TRANSLATIONS][row, :length], state[ROTATIONS][row, :length]
     if not blueprint.structure_given.any():
         x = x - x.mean(0)
-    backbone = torch.cat([backbone_from_frames(x[part], r[part]) for part in blueprint.chain_slices()])
-    coordinates = backbone.float().cpu().numpy() + origin
+    atoms = torch.cat([backbone_from_frames(x[part], r[part]) for part in blueprint.backbone.chain_slices()])
+    coordinates = atoms.float().cpu().numpy() + origin
     given = blueprint.structure_given[:, None, None]
-    return np.where(given, blueprint.coordinates, coordinates), state[SEQUENCE][row, :length].cpu().numpy()
+    return dataclasses.replace(
+        blueprint.backbone,
+        coordinates=np.where(given, blueprint.backbone.coordinates, coordinates),
+        tokens=state[SEQUENCE][row, :length].cpu().numpy(),
+    )

@@ -11,7 +11,8 @@ import numpy as np
 
 from gm_multimodal.noise import DesignNoise
 from gm_multimodal.printable import printable
-from gm_multimodal.protein.blueprint import Blueprint, Mask, ResidueId, blank
+from gm_multimodal.protein.backbone import Backbone, ResidueId, numbered
+from gm_multimodal.protein.blueprint import Blueprint, Mask, blank
 from gm_multimodal.protein.contigs import Contig
 from gm_multimodal.protein.fasta import Record
 from gm_multimodal.protein.input_structure import InputStructure, selection_name
@@ -73,8 +74,9 @@ class Fold:
         """Return a chain with the letters of its record given; where the record has X, the type is designed too."""
         record = self.records[index % self.inputs]
         given = record.tokens != MASK
-        tokens = np.where(given, record.tokens, 0)
-        return dataclasses.replace(blank(len(given)), tokens=tokens, sequence_given=given, name=record.name)
+        empty = blank(len(given))
+        backbone = dataclasses.replace(empty.backbone, tokens=np.where(given, record.tokens, 0))
+        return dataclasses.replace(empty, backbone=backbone, sequence_given=given, name=record.name)
 
 
 @final
@@ -114,13 +116,9 @@ class Redesign:
         is_fixed = np.zeros(len(structure), dtype=bool)
         is_fixed[list(fixed)] = True
         return Blueprint(
-            coordinates=structure.coordinates,
-            tokens=structure.tokens,
+            structure.backbone,
             structure_given=is_fixed | self.keep_structure,
             sequence_given=is_fixed,
-            chain=structure.chain,
-            position=structure.position,
-            labels=structure.ids,
             source=tuple(i if given else None for i, given in zip(structure.ids, is_fixed, strict=True)),
             side_chains=structure.side_chains(fixed) if fixed else {},
             native=True,
@@ -157,16 +155,19 @@ class Motif:
         chains = [self._chain(pieces) for pieces in drawn]
         origin = np.concatenate(chains)
         is_given = origin >= 0
-        tokens, coordinates = np.where(is_given, self.structure.tokens[origin], 0), self.structure.coordinates[origin]
-        types_given = is_given & ~np.isin(origin, list(self.free_types))
-        return Blueprint(
-            coordinates=np.where(is_given[:, None, None], coordinates, np.float32(0)),
-            tokens=tokens,
-            structure_given=is_given,
-            sequence_given=types_given,
+        given = self.structure.backbone
+        backbone = Backbone(
+            coordinates=np.where(is_given[:, None, None], given.coordinates[origin], np.float32(0)),
+            tokens=np.where(is_given, given.tokens[origin], 0),
             chain=np.repeat(np.arange(len(chains)), list(map(len, chains))),
             position=np.concatenate([self._positions(chain) for chain in chains]),
             labels=self._labels(chains),
+        )
+        types_given = is_given & ~np.isin(origin, list(self.free_types))
+        return Blueprint(
+            backbone,
+            structure_given=is_given,
+            sequence_given=types_given,
             source=tuple(self.structure.ids[k] if k >= 0 else None for k in origin),
             side_chains=self._side_chains(origin, types_given),
             name=printable(self.structure.path.name),
@@ -179,9 +180,9 @@ class Motif:
     def _positions(self, chain: np.ndarray) -> np.ndarray:
         """Count the residues; between two of one chain of the input, as they are apart there."""
         before, after = chain[:-1], chain[1:]
-        source = self.structure.position
-        apart = source[after] - source[before]
-        same = (before >= 0) & (after >= 0) & (self.structure.chain[after] == self.structure.chain[before])
+        source = self.structure.backbone
+        apart = source.position[after] - source.position[before]
+        same = (before >= 0) & (after >= 0) & (source.chain[after] == source.chain[before])
         return np.concatenate([[0], np.cumsum(np.where(same & (apart > 0), apart, 1))])
 
     def _labels(self, chains: Sequence[np.ndarray]) -> tuple[ResidueId, ...]:
@@ -197,8 +198,7 @@ class Motif:
             if number in kept:
                 labels += [self.structure.ids[k] for k in chain]
             else:
-                name = next(free)
-                labels += [ResidueId(name, k + 1) for k in range(len(chain))]
+                labels += numbered(len(chain), next(free))
         return tuple(labels)
 
     def _side_chains(self, origin: np.ndarray, types_given: Mask) -> dict[int, SideChain]:
@@ -213,7 +213,7 @@ class Motif:
 def describe(blueprint: Blueprint) -> list[str]:
     """Return a line for every chain: which residues are new, and what is given of the others."""
     lines = []
-    for part in blueprint.chain_slices():
+    for part in blueprint.backbone.chain_slices():
         pieces: list[list[int]] = []
         for k in range(part.start, part.stop):
             if pieces and _kind(blueprint, k) == _kind(blueprint, k - 1) and _follows(blueprint, k):
@@ -221,7 +221,7 @@ def describe(blueprint: Blueprint) -> list[str]:
             else:
                 pieces.append([k])
         told = ", ".join(_piece(blueprint, piece) for piece in pieces)
-        lines.append(f"chain {blueprint.labels[part.start].chain}, {part.stop - part.start} residues: {told}")
+        lines.append(f"chain {blueprint.backbone.names[part.start].chain}, {part.stop - part.start} residues: {told}")
     return lines
 
 
@@ -233,7 +233,8 @@ def _kind(blueprint: Blueprint, k: int) -> tuple[bool, bool, bool]:
 def _follows(blueprint: Blueprint, k: int) -> bool:
     """Tell whether residue k stands behind k - 1 in the file that is written, and in the input it is copied from."""
     before, here = blueprint.source[k - 1], blueprint.source[k]
-    if blueprint.position[k] != blueprint.position[k - 1] + 1:
+    position = blueprint.backbone.position
+    if position[k] != position[k - 1] + 1:
         return False
     return before is None or here is None or (before.chain == here.chain and here.number - before.number in (0, 1))
 
@@ -241,7 +242,7 @@ def _follows(blueprint: Blueprint, k: int) -> bool:
 def _piece(blueprint: Blueprint, piece: Sequence[int]) -> str:
     structure, sequence, is_copied = _kind(blueprint, piece[0])
     kept = [name for name, given in (("structure", structure), ("sequence", sequence)) if given]
-    labels = [blueprint.labels[k] for k in piece]
+    labels = [blueprint.backbone.names[k] for k in piece]
     source = [i for k in piece if (i := blueprint.source[k]) is not None]
     origin = f" = {selection_name(source)}" if is_copied and source != labels else ""
     return f"{selection_name(labels)}{origin} ({' and '.join(kept) + ' given' if kept else 'new'})"

@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from gm_multimodal.protein.backbone import ANGSTROM_PER_NM, ideal_atoms
+from gm_multimodal.protein.frames import ANGSTROM_PER_NM, ideal_atoms
 from gm_multimodal.spaces.rotations import rotation_exp
 
 # Across a peptide bond (Angstrom): bond 1.329, angles CA-C-N 117.2 and C-N-CA 121.7 degrees (Engh and Huber 2001), and

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +11,9 @@ import numpy.typing as npt
 from biotite.structure import AtomArray
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.blueprint import ResidueId
-from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND
+from gm_multimodal.protein.backbone import Backbone, ResidueId, joined
 from gm_multimodal.protein.side_chains import SideChain, left_out, read_atoms, side_chains
-from gm_multimodal.protein.structure import Chain, read_backbone
+from gm_multimodal.protein.structure import read_backbone
 from gm_multimodal.reading import MAX_BYTES
 
 _SHOWN: Final = 6  # residues that a message names
@@ -30,65 +28,31 @@ _SELECTION: Final = re.compile(
 
 @dataclass(frozen=True, eq=False)
 class InputStructure:
-    """The residues with a complete backbone, chain after chain.
+    """A file as a user hands it in.
 
     Attributes:
         path: of the file.
-        chains: as they were read.
+        backbone: its residues with a complete one, chain after chain.
         max_bytes: bound of the file, which is read again for its side chains.
     """
 
     path: Path
-    chains: tuple[Chain, ...]
+    backbone: Backbone
     max_bytes: int = MAX_BYTES
 
     def __len__(self) -> int:
         """Return the number of residues."""
-        return sum(map(len, self.chains))
+        return len(self.backbone)
 
-    @cached_property
-    def coordinates(self) -> npt.NDArray[np.float32]:
-        """N, CA, C, O, [L, 4, 3] (Angstrom)."""
-        return np.concatenate([chain.coordinates for chain in self.chains])
-
-    @cached_property
-    def tokens(self) -> npt.NDArray[np.int64]:
-        """Residue types, [L]."""
-        return np.concatenate([chain.tokens for chain in self.chains])
-
-    @cached_property
+    @property
     def ids(self) -> tuple[ResidueId, ...]:
         """Names of the residues, L of them."""
-        return tuple(
-            ResidueId(chain.id, int(number), code)
-            for chain in self.chains
-            for number, code in zip(chain.residue_numbers, chain.insertion_codes, strict=True)
-        )
-
-    @cached_property
-    def chain(self) -> npt.NDArray[np.int64]:
-        """Number of the chain of every residue, [L]."""
-        return np.repeat(np.arange(len(self.chains)), [len(chain) for chain in self.chains])
-
-    @cached_property
-    def is_bonded(self) -> npt.NDArray[np.bool_]:
-        """Tell for every residue but the last whether a peptide bond leads to the next one, [L - 1]."""
-        gap = np.linalg.norm(self.coordinates[1:, 0] - self.coordinates[:-1, 2], axis=-1)
-        return (gap <= LONGEST_PEPTIDE_BOND) & (np.diff(self.chain) == 0)
-
-    @cached_property
-    def position(self) -> npt.NDArray[np.int64]:
-        """Place of every residue along its chain, [L]: one more across a bond, by the numbers across a gap."""
-        numbers = np.array([item.number for item in self.ids])
-        steps = np.where(self.is_bonded, 1, np.maximum(np.diff(numbers), 2))
-        place = np.concatenate([[0], np.cumsum(steps)])
-        first = np.array([place[self.chain == number][0] for number in range(len(self.chains))])
-        return place - first[self.chain]
+        return self.backbone.names
 
     def side_chains(self, residues: Iterable[int]) -> dict[int, SideChain]:
         """Return the side chains of some residues, as far as they have one; the file is read again."""
         keys = {n: (self.ids[n].chain, self.ids[n].number, self.ids[n].insertion_code) for n in residues}
-        found = side_chains(self._atoms(), {key: int(self.tokens[n]) for n, key in keys.items()})
+        found = side_chains(self._atoms(), {key: int(self.backbone.tokens[n]) for n, key in keys.items()})
         return {number: found[key] for number, key in keys.items() if key in found}
 
     def left_out(self) -> str:
@@ -102,12 +66,12 @@ class InputStructure:
 
     def ranges(self) -> str:
         """Return the residues there are, as `A 3-40, 45-80; B 1-20`."""
-        texts = []
-        for number, chain in enumerate(self.chains):
-            members = np.flatnonzero(self.chain == number)
-            cuts = np.flatnonzero(~self.is_bonded[members[:-1]]) + 1
-            runs = [self._run(part) for part in np.split(members, cuts)]
-            texts.append(f"{chain.id} {', '.join(runs)}")
+        texts, is_bonded = [], self.backbone.is_bonded
+        for part in self.backbone.chain_slices():
+            members = np.arange(part.start, part.stop)
+            cuts = np.flatnonzero(~is_bonded[members[:-1]]) + 1
+            runs = [self._run(run) for run in np.split(members, cuts)]
+            texts.append(f"{self.ids[part.start].chain} {', '.join(runs)}")
         return "; ".join(texts)
 
     def select(self, text: str) -> list[int]:
@@ -162,7 +126,7 @@ def open_structure(path: str | Path, *, max_bytes: int = MAX_BYTES) -> InputStru
     Raises:
         UserInputError: It cannot be read, or holds no protein backbone.
     """
-    return InputStructure(Path(path), tuple(read_backbone(path, max_bytes=max_bytes)), max_bytes)
+    return InputStructure(Path(path), joined(read_backbone(path, max_bytes=max_bytes)), max_bytes)
 
 
 def selection_name(ids: Sequence[ResidueId]) -> str:

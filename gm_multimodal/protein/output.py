@@ -7,6 +7,7 @@ killed run leaves no half-written file under its final name.
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,8 @@ from biotite.structure.io.pdbx import CIFBlock, CIFCategory, CIFFile, set_struct
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.printable import printable
-from gm_multimodal.protein.blueprint import Mask, ResidueId
+from gm_multimodal.protein.backbone import Backbone
+from gm_multimodal.protein.blueprint import Mask
 from gm_multimodal.protein.residues import MASK, RESIDUES, THREE_LETTER
 from gm_multimodal.protein.side_chains import SideChain
 
@@ -41,18 +43,15 @@ _PDB_MOST_ATOMS: Final = 99999
 _PDB_MOST_MODELS: Final = 9999
 
 Floats = npt.NDArray[np.floating]
-Tokens = npt.NDArray[np.int64]
 
 
 def write_structure(
     path: str | Path,
-    coordinates: Floats,
-    tokens: Tokens,
+    backbone: Backbone,
     confidence: Floats | None,
     *,
     title: str,
     remarks: Sequence[str],
-    labels: Sequence[ResidueId] | None = None,
     side_chains: Mapping[int, SideChain] | None = None,
     given: Mask | None = None,
 ) -> None:
@@ -63,12 +62,10 @@ def write_structure(
 
     Args:
         path: File to write; replaced if it exists.
-        coordinates: [L, 4, 3], N, CA, C, O in Angstrom.
-        tokens: [L] in 0..19.
+        backbone: The residues, L of them.
         confidence: [L] in [0, 1], written times 100 as B-factors with a remark that says so; None writes 0.
         title: One line.
         remarks: Further lines of free text.
-        labels: Chain, number and insertion code of every residue; None names one chain, A, numbered from 1.
         side_chains: Atoms beyond the backbone, by residue 0 ... L - 1.
         given: Residues [L] that were not chosen by the model: their B-factors are 0, and a remark says so.
 
@@ -81,7 +78,7 @@ def write_structure(
         remarks = [*remarks, _CONFIDENCE_REMARK]
         if given is not None and given.any():
             remarks, confidence = [*remarks, _GIVEN_REMARK], np.where(given, 0.0, confidence)
-    atoms = _to_atoms(coordinates, tokens, confidence, labels, side_chains or {})
+    atoms = _to_atoms(backbone, confidence, side_chains or {})
     match path.suffix:
         case ".pdb":
             text = _pdb_text([_atom_lines(path, atoms)], title, remarks)
@@ -93,13 +90,7 @@ def write_structure(
 
 
 def write_trajectory(
-    path: str | Path,
-    coordinates: Floats,
-    tokens: Tokens,
-    *,
-    title: str = "TRAJECTORY",
-    remarks: Sequence[str] = (),
-    labels: Sequence[ResidueId] | None = None,
+    path: str | Path, steps: Sequence[Backbone], *, title: str = "TRAJECTORY", remarks: Sequence[str] = ()
 ) -> None:
     """Write the steps of a design as the models of one PDB file, N, CA, C and O.
 
@@ -107,23 +98,21 @@ def write_trajectory(
 
     Args:
         path: File to write; replaced if it exists.
-        coordinates: [T, L, 4, 3], Angstrom.
-        tokens: [T, L] in 0..20; 20 is a residue still masked.
+        steps: The residues at every step.
         title: One line.
         remarks: Further lines of free text.
-        labels: Chain, number and insertion code of every residue; None names one chain, A, numbered from 1.
 
     Raises:
         UserInputError: The trajectory does not fit the columns of the PDB format.
         ValueError: A coordinate is not finite.
     """
     path = Path(path)
-    if len(tokens) > _PDB_MOST_MODELS:
-        raise UserInputError(f"{path}: {len(tokens)} steps; a PDB file has at most {_PDB_MOST_MODELS} models")
+    if len(steps) > _PDB_MOST_MODELS:
+        raise UserInputError(f"{path}: {len(steps)} steps; a PDB file has at most {_PDB_MOST_MODELS} models")
     models = []
-    for frame, types in zip(coordinates, tokens, strict=True):
-        is_chosen = (types != MASK).astype(np.float64)
-        atoms = _to_atoms(frame, tokens[-1], is_chosen, labels, side_chains=None)
+    for step in steps:
+        is_chosen = (step.tokens != MASK).astype(np.float64)
+        atoms = _to_atoms(replace(step, tokens=steps[-1].tokens), is_chosen, side_chains=None)
         models.append(_atom_lines(path, atoms))
     write_atomically(path, _pdb_text(models, title, [*remarks, *_TRAJECTORY_REMARKS]))
 
@@ -143,14 +132,10 @@ def ideal_beta_carbons(coordinates: Floats) -> Floats:
 
 
 def _to_atoms(
-    coordinates: Floats,
-    tokens: Tokens,
-    confidence: Floats | None,
-    labels: Sequence[ResidueId] | None,
-    side_chains: Mapping[int, SideChain] | None,
+    backbone: Backbone, confidence: Floats | None, side_chains: Mapping[int, SideChain] | None
 ) -> struc.AtomArray:
     """Return the atoms in file order, rounded as both formats write them; no side chains at all where they are None."""
-    length = len(tokens)
+    coordinates, tokens, labels, length = backbone.coordinates, backbone.tokens, backbone.names, len(backbone)
     assert coordinates.shape == (length, 4, 3), coordinates.shape
     _check_finite("coordinates", coordinates)
     b_factors = np.zeros(length)
@@ -158,7 +143,6 @@ def _to_atoms(
         assert confidence.shape == (length,), confidence.shape
         _check_finite("confidence", confidence)
         b_factors = 100.0 * np.asarray(confidence, dtype=np.float64)
-    labels = labels or [ResidueId("A", number + 1) for number in range(length)]
     beta_carbons = ideal_beta_carbons(coordinates)
     names, elements, positions, residue = [], [], [], []
     for k in range(length):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.errors import StructureError
-from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND
+from gm_multimodal.protein.backbone import Backbone, ResidueId
+from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND, chain_positions
 from gm_multimodal.protein.modified import token_of_name
 from gm_multimodal.protein.structure_file import Atoms, StructureFile, open_structure
 from gm_multimodal.reading import MAX_BYTES
@@ -29,29 +30,24 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Chain:
-    """The residues of one protein chain that have a complete backbone, in the order of the file.
+    """One protein chain of a file.
 
     Attributes:
         id: Name of the chain, the author's where the file has two.
-        coordinates: [L, 4, 3] float32, N, CA, C, O in Angstrom.
-        tokens: [L] int64 in 0..19.
-        residue_numbers: [L] int64, the author's where the file has two; they may jump or be negative.
-        insertion_codes: One letter per residue, or an empty string.
+        backbone: The residues that have a complete one, in the order of the file and under the author's numbers where
+            it has two; perhaps none.
         b_factors: [L] float32, of CA; a confidence in files of predictions.
         faults: Why residues of the file are not among these, or stand here with a doubt: reason -> how many.
     """
 
     id: str
-    coordinates: Floats
-    tokens: npt.NDArray[np.int64]
-    residue_numbers: npt.NDArray[np.int64]
-    insertion_codes: list[str]
-    b_factors: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
-    faults: Mapping[str, int] = field(default_factory=dict)
+    backbone: Backbone
+    b_factors: Floats
+    faults: Mapping[str, int]
 
     def __len__(self) -> int:
         """Return the number of residues."""
-        return len(self.tokens)
+        return len(self.backbone)
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class _Residue:
     occupancy: float
 
 
-def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTES) -> list[Chain]:
+def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTES) -> list[Backbone]:
     """Read the protein chains of one model of a structure file.
 
     Kept are residues of the twenty types with N, CA and C, modified ones as the type they were made from; of
@@ -82,7 +78,7 @@ def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTE
         StructureError: The file is missing, of another kind, too large or malformed, lacks the model, or holds no such
             residue.
     """
-    chains = [chain for chain in chains_of(open_structure(path, max_bytes=max_bytes), model) if len(chain)]
+    chains = [chain.backbone for chain in chains_of(open_structure(path, max_bytes=max_bytes), model) if len(chain)]
     if not chains:
         reason = "has no protein chain: no residue of the twenty types has all of N, CA, C and O"
         raise StructureError(path, f"{reason} in model {model}")
@@ -123,15 +119,18 @@ def _to_chain(name: str, atoms: Atoms, rows: Iterable[int]) -> Chain:
         if not is_finite[i] or not is_complete[i] or tokens[i] is None:
             faults[NOT_FINITE if not is_finite[i] else INCOMPLETE if not is_complete[i] else UNKNOWN] += 1
     kept = np.flatnonzero(in_chain & is_finite & is_complete & np.array([t is not None for t in tokens], dtype=bool))
-    return Chain(
-        name,
-        backbones[kept],
-        np.array([tokens[i] for i in kept], dtype=np.int64),
-        np.array([residues[i].number for i in kept], dtype=np.int64),
-        [residues[i].insertion for i in kept],
-        np.array([atoms.b_factor[places[i, _CA]] for i in kept], dtype=np.float32),
-        dict(+faults),
-    )
+    labels = tuple(ResidueId(name, residues[i].number, residues[i].insertion) for i in kept)
+    backbone = named(backbones[kept], np.array([tokens[i] for i in kept], dtype=np.int64), labels)
+    b_factors = np.array([atoms.b_factor[places[i, _CA]] for i in kept], dtype=np.float32)
+    return Chain(name, backbone, b_factors, dict(+faults))
+
+
+def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[ResidueId, ...]) -> Backbone:
+    """Return the residues of one chain with the places that bonds and, where there is none, their numbers tell."""
+    is_broken = ~(np.linalg.norm(coordinates[1:, _N] - coordinates[:-1, _C], axis=-1) <= LONGEST_PEPTIDE_BOND)
+    numbers = np.array([label.number for label in labels], dtype=np.int64)
+    position = chain_positions(is_broken, numbers)[: len(tokens)]
+    return Backbone(coordinates, tokens, np.zeros(len(tokens), dtype=np.int64), position, labels)
 
 
 def _residues(atoms: Atoms, rows: Iterable[int], faults: Counter[str]) -> Iterable[_Residue]:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from gm_multimodal.noise import Noise
 from gm_multimodal.product import Known, Product, State
-from gm_multimodal.protein.backbone import ANGSTROM_PER_NM
 from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, ProteinBatch
+from gm_multimodal.protein.frames import ANGSTROM_PER_NM
 from gm_multimodal.protein.soft_targets import Choice
 from gm_multimodal.schedules import inverse
 from gm_multimodal.spaces.rotations import rotation_exp

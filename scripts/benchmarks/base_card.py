@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gm_multimodal.protein.backbone import unbroken
 from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.output import write_structure
 from gm_multimodal.protein.residues import RESIDUES, encode
@@ -47,8 +48,8 @@ def write_held_out(path: Path, out: Path, number: int) -> None:
     for length in LENGTHS:
         near = chains[(chains.length - length).abs() <= 5]
         for row in near.sample(min(number, len(near)), random_state=0).itertuples():
-            xyz = backbone_of(row.coordinates)
-            write_structure(out / f"{row.id}.pdb", xyz, encode(row.sequence), None, title=row.id, remarks=[])
+            chain = unbroken(backbone_of(row.coordinates), encode(row.sequence))
+            write_structure(out / f"{row.id}.pdb", chain, None, title=row.id, remarks=[])
 
 
 def composition(sequences: pd.Series) -> np.ndarray:

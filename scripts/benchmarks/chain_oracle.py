@@ -25,7 +25,7 @@ from gm_multimodal.processes.base import ConditionalProcess
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.processes.jump import Jump
 from gm_multimodal.processes.superposition import Superposition
-from gm_multimodal.protein.backbone import frames_from_backbone
+from gm_multimodal.protein.frames import frames_from_backbone
 from gm_multimodal.protein.structure import read_backbone
 from gm_multimodal.spaces.categorical import draw_categorical
 from gm_multimodal.spaces.rotations import Rotations

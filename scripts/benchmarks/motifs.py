@@ -19,6 +19,7 @@ from biotite.structure import superimpose
 from gm_multimodal.app.api import configuration
 from gm_multimodal.app.design.options import DesignConfig
 from gm_multimodal.product import Product
+from gm_multimodal.protein.backbone import unbroken
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.design import Design, sample_block
@@ -56,9 +57,9 @@ def motifs(path: Path, folder: Path) -> Iterator[tuple[str, InputStructure, str]
             for row in rows:
                 if match := re.search(rf"(?<![HE])(?:{pattern})(?![HE])", row.dssp):
                     spans = [match.span(name) for name in ("a", "b")] if "a" in match.groupdict() else [match.span()]
-                    coordinates = backbone_of(row.coordinates)
+                    chain = unbroken(backbone_of(row.coordinates), encode(row.sequence))
                     file = folder / f"{row.id}.pdb"
-                    write_structure(file, coordinates, encode(row.sequence), None, title=row.id, remarks=[])
+                    write_structure(file, chain, None, title=row.id, remarks=[])
                     names = [f"A{a + 1}-{b}" for a, b in spans]
                     yield kind, open_structure(file), contig.format(*names)
                     break
@@ -84,7 +85,7 @@ def sample(network: torch.nn.Module, product: Product, **settings: Any) -> tuple
     for row, design in enumerate(designs):
         there = design.blueprint.structure_given
         x = 10 * last[0][row, : len(there)].numpy()[there]
-        misses.append(rmsd(x, design.blueprint.coordinates[there, 1]))
+        misses.append(rmsd(x, design.blueprint.backbone.coordinates[there, 1]))
     return designs, misses
 
 
@@ -93,16 +94,16 @@ def figures(design: Design) -> dict[str, float]:
     is_motif = design.blueprint.structure_given
     junction = np.diff(is_motif.astype(int)) != 0
     other = ~junction & ~(is_motif[1:] & is_motif[:-1])
-    ca = np.abs(geometry.ca_ca_distances(design.coordinates) - 3.8) <= 0.1
-    cn = np.abs(geometry.peptide_bond_lengths(design.coordinates) - 1.33) <= 0.15
-    wanted = design.blueprint.coordinates[is_motif]
+    ca = np.abs(geometry.ca_ca_distances(design.backbone.coordinates) - 3.8) <= 0.1
+    cn = np.abs(geometry.peptide_bond_lengths(design.backbone.coordinates) - 1.33) <= 0.15
+    wanted = design.blueprint.backbone.coordinates[is_motif]
     return {
-        "rmsd": rmsd(np.round(design.coordinates[is_motif], 3), wanted),
+        "rmsd": rmsd(np.round(design.backbone.coordinates[is_motif], 3), wanted),
         "junction_ca": ca[junction].mean(),
         "junction_cn": cn[junction].mean(),
         "other_ca": ca[other].mean(),
         "other_cn": cn[other].mean(),
-        "clash_free": geometry.ca_clashes(design.coordinates) == 0,
+        "clash_free": geometry.ca_clashes(design.backbone.coordinates) == 0,
     }
 
 

@@ -25,11 +25,11 @@ HEAD = (
 
 def counts(row: Row) -> list[float]:
     """Return residues, residues times length, helix, strand, ladder, and long-range hydrogen bonds of a row."""
-    bonded = (np.diff(row.positions) == 1) & (np.diff(row.chain) == 0)
-    letters = dssp(row.coordinates, row.tokens, bonded)
-    bonds = np.argwhere(hydrogen_bonds(row.coordinates, row.tokens, bonded))
-    distant = np.abs(row.positions[bonds[:, 0]] - row.positions[bonds[:, 1]]) > LONG_RANGE
-    distant |= row.chain[bonds[:, 0]] != row.chain[bonds[:, 1]]
+    backbone = row.backbone
+    letters = dssp(backbone.coordinates, backbone.tokens, backbone.is_bonded)
+    bonds = np.argwhere(hydrogen_bonds(backbone.coordinates, backbone.tokens, backbone.is_bonded))
+    distant = np.abs(backbone.position[bonds[:, 0]] - backbone.position[bonds[:, 1]]) > LONG_RANGE
+    distant |= backbone.chain[bonds[:, 0]] != backbone.chain[bonds[:, 1]]
     of_kind = [sum(letter in kind for letter in letters) for kind in (HELIX, STRAND, "E")]
     return [len(row), len(row) ** 2, *of_kind, int(distant.sum())]
 
@@ -39,7 +39,7 @@ def line(name: str, chains: Chains) -> str:
     _, cluster, members = np.unique(chains.clusters, return_inverse=True, return_counts=True)
     weights = 1 / members[cluster]
     total = weights @ np.array([counts(row) for row in chains.rows], dtype=float)
-    two = weights @ np.array([row.chain.max() > 0 for row in chains.rows]) / weights.sum()
+    two = weights @ np.array([row.backbone.chain.max() > 0 for row in chains.rows]) / weights.sum()
     figures = [f"{total[k] / total[0]:.3f}" for k in range(2, 6)]
     sizes = " | ".join(map(str, (len(chains), len(members), chains.lengths.sum())))
     return f"| {name} | {sizes} | {two:.3f} | {total[1] / total[0]:.0f} | {' | '.join(figures)} |"

@@ -30,7 +30,7 @@ import pandas as pd
 import torch
 
 from gm_multimodal.files import write_atomically
-from gm_multimodal.protein.backbone import ANGSTROM_PER_NM, carbonyl_oxygens
+from gm_multimodal.protein.frames import ANGSTROM_PER_NM, carbonyl_oxygens
 from gm_multimodal.training.run import CURVE, LAST, RELEASED
 
 ROOT = Path(__file__).resolve().parents[2]

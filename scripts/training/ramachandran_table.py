@@ -24,10 +24,10 @@ def main() -> None:
     chains = read_chains(options.chains, split="train", min_length=1, max_length=10_000)
     counts = np.zeros((len(ramachandran.CLASSES), ramachandran.BINS, ramachandran.BINS), dtype=np.int64)
     for row in chains.rows:
-        angles = ramachandran.phi_psi(row.coordinates, (np.diff(row.positions) == 1) & (np.diff(row.chain) == 0))
+        angles = ramachandran.phi_psi(row.backbone.coordinates, row.backbone.is_bonded)
         known = np.isfinite(angles).all(axis=1)
         phi, psi = ramachandran.bins_of(angles[known]).T
-        np.add.at(counts, (ramachandran.residue_classes(row.tokens)[known], phi, psi), 1)
+        np.add.at(counts, (ramachandran.residue_classes(row.backbone.tokens)[known], phi, psi), 1)
     regions = {
         name: ["".join(map(str, row)) for row in ramachandran.smallest_regions(of_class)]
         for name, of_class in zip(ramachandran.CLASSES, counts, strict=True)

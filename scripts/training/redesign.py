@@ -29,7 +29,7 @@ from gm_multimodal.protein.residues import decode
 
 def wanted(chains: Chains, options: argparse.Namespace) -> list[Row]:
     """Return the chains to redesign, in random order."""
-    compact = [row for row in chains.rows if gyration_ratio(row.coordinates) <= options.gyration_ratio]
+    compact = [row for row in chains.rows if gyration_ratio(row.backbone.coordinates) <= options.gyration_ratio]
     return [compact[k] for k in np.random.default_rng(0).permutation(len(compact))]
 
 
@@ -44,7 +44,7 @@ def redesign(rows: Sequence[Row], done: Path, options: argparse.Namespace) -> di
                 break
             if row.id not in sequences:
                 settings = {"count": 1, "temperature": options.temperature, "seed": options.seed}
-                drawn = judge.design(row.coordinates, chain=row.chain, **settings)
+                drawn = judge.design(row.backbone.coordinates, chain=row.backbone.chain, **settings)
                 sequences[row.id] = decode(drawn.tokens[0])
                 csv.writer(file).writerow([row.id, sequences[row.id]])
                 file.flush()

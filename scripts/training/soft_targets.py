@@ -61,7 +61,7 @@ def uniform(rows: Sequence[Row], *key: int) -> Tensor:
 def contexts(teacher: Teacher, rows: Sequence[Row], seed: int, number: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield types with hidden ones masked [B, N], and their laws [B, N, 20], of every pattern of a round."""
     encoded = teacher.encode(rows)
-    native = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(row.tokens) for row in rows], batch_first=True)
+    native = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(row.backbone.tokens) for row in rows], batch_first=True)
     if number == 0:
         nothing = torch.zeros_like(encoded.present)
         yield torch.where(nothing, native, MASK), teacher.conditionals(encoded, native, nothing, native.float())

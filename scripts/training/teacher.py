@@ -58,11 +58,11 @@ class Teacher:
         """Encode the backbones of some rows; those of at most 48 residues must be of equal length."""
         lengths = {len(row) for row in rows}
         assert len(lengths) == 1 or min(lengths) > NEIGHBOURS, f"lengths {sorted(lengths)} in one batch"
-        centred = [row.coordinates - row.coordinates[:, 1].mean(0) for row in rows]
+        centred = [row.backbone.coordinates - row.backbone.coordinates[:, 1].mean(0) for row in rows]
         xyz = pad_sequence([torch.from_numpy(x) for x in centred], batch_first=True)
         # read within a chain only
-        number = pad_sequence([torch.from_numpy(row.positions) for row in rows], batch_first=True)
-        chain = pad_sequence([torch.from_numpy(row.chain + 1) for row in rows], batch_first=True)
+        number = pad_sequence([torch.from_numpy(row.backbone.position) for row in rows], batch_first=True)
+        chain = pad_sequence([torch.from_numpy(row.backbone.chain + 1) for row in rows], batch_first=True)
         mask = (chain > 0).float()
         network = self._network
         with torch.autocast("cpu", torch.bfloat16, self.dtype == torch.bfloat16):

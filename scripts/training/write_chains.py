@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from gm_multimodal.protein.backbone import unbroken
 from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.output import write_structure
 from gm_multimodal.protein.residues import encode
@@ -40,7 +41,7 @@ def main() -> None:
         xyz = backbone_of(row["coordinates"])
         for suffix in options.formats:
             path = options.out / f"{row['id']}.{suffix}"
-            write_structure(path, xyz, encode(row["sequence"]), None, title=row["id"], remarks=[])
+            write_structure(path, unbroken(xyz, encode(row["sequence"])), None, title=row["id"], remarks=[])
             written += 1
     print(f"{written} files in {options.out}")
 

@@ -1,5 +1,6 @@
 """A command line in this process, a sampler that costs nothing, and a real checkpoint that is as small as they come."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class FakeSampler:
     def __call__(
         self, network, product, *, blueprints, indices, seed, grid, device, ideal_bonds, record_trajectory, progress
     ):
-        from gm_multimodal.protein.design import Design, Trajectory
+        from gm_multimodal.protein.design import Design
 
         if len(self.blocks) == self.fail_at:
             raise self.failure
@@ -70,10 +71,11 @@ class FakeSampler:
             rng = np.random.default_rng([seed, index, length])
             coordinates = (4 * rng.normal(size=(length, 4, 3))).astype(np.float32)
             tokens = rng.integers(0, 20, length)
-            steps = (np.stack([coordinates, coordinates]), np.stack([np.full(length, 20), tokens]))
-            trajectory = Trajectory(*steps) if record_trajectory else None
+            backbone = dataclasses.replace(blueprint.backbone, coordinates=coordinates, tokens=tokens)
+            masked = dataclasses.replace(backbone, tokens=np.full(length, 20))
+            trajectory = (masked, backbone) if record_trajectory else None
             designs.append(
-                Design(index, blueprint, coordinates, tokens, rng.random(length), rng.random(), tokens >= 0, trajectory)
+                Design(index, blueprint, backbone, rng.random(length), rng.random(), tokens >= 0, trajectory)
             )
         return designs
 

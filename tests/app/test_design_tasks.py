@@ -138,16 +138,16 @@ def test_other_chains_stand_by_under_their_names(design, tmp_path, data_folder):
     contig = "contig=8,A16-31,8/0 K"
     folder, _ = design("task=motif", f"structure={tmp_path / 'two.pdb'}", contig, "num_designs=1")
     first, second = read_backbone(folder / "design_0000.pdb")
-    assert (first.id, second.id) == ("A", "K")
-    assert list(first.residue_numbers) == list(range(1, 33))
-    assert list(second.residue_numbers) == list(range(41, 70))
+    assert (first.names[0].chain, second.names[0].chain) == ("A", "K")
+    assert list(first.numbers) == list(range(1, 33))
+    assert list(second.numbers) == list(range(41, 70))
     text = (folder / "design_0000.pdb").read_text().splitlines()
     assert sum(line.startswith("TER") for line in text) == 2
     serials = [int(line[6:11]) for line in text if line.startswith(("ATOM", "TER"))]
     assert serials == list(range(1, len(serials) + 1))
     contig = contig.replace("K", "A1-10")
     cif, _ = design("task=motif", f"structure={tmp_path / 'two.pdb'}", contig, "num_designs=1", "format=cif", out="cif")
-    assert [(c.id, len(c)) for c in read_backbone(cif / "design_0000.cif")] == [("B", 32), ("A", 10)]
+    assert [(c.names[0].chain, len(c)) for c in read_backbone(cif / "design_0000.cif")] == [("B", 32), ("A", 10)]
 
 
 @pytest.mark.parametrize("options", [(), ("format=cif", "trajectories=true")], ids=str)

@@ -9,7 +9,8 @@ import pytest
 
 from gm_multimodal.app.evaluate.command import evaluate
 from gm_multimodal.app.machine.process_pool import run_each
-from gm_multimodal.protein.metrics.definition import Definition, Subject
+from gm_multimodal.protein.backbone import Backbone
+from gm_multimodal.protein.metrics.definition import Definition
 from tests.app.evaluations import config
 
 
@@ -37,7 +38,7 @@ class Counting:
     def definitions(self) -> Mapping[str, Definition]:
         return {"verdict": Definition("A verdict", "counting", self.version)}
 
-    def judge(self, subjects: Sequence[Subject]) -> Sequence[Mapping[str, float | str | None]]:
+    def judge(self, subjects: Sequence[Backbone]) -> Sequence[Mapping[str, float | str | None]]:
         columns = [{"verdict": None if self.seen + k == 1 else 0.5} for k in range(len(subjects))]
         self.seen += len(subjects)
         return columns

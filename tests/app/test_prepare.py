@@ -70,8 +70,8 @@ def test_structures_become_a_dataset_that_train_reads(run, structures, data_fold
     assert [row.id for row in chains.rows] == names
     for row in chains.rows:
         [original] = read_backbone(data_folder / f"{row.id.removeprefix('below_').removesuffix('_A_1')}.pdb")
-        np.testing.assert_allclose(row.coordinates, original.coordinates, atol=1e-3)
-        assert decode(row.tokens) == decode(original.tokens)
+        np.testing.assert_allclose(row.backbone.coordinates, original.coordinates, atol=1e-3)
+        assert decode(row.backbone.tokens) == decode(original.tokens)
     for split, count in (("train", 3), ("validation", 1), ("test", 1)):
         assert len(read_chains("made", **ANY | {"split": split})) == count
     assert (Path("made") / "lengths.png").read_bytes().startswith(b"\x89PNG")

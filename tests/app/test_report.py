@@ -1,6 +1,7 @@
 """The report: whole and alone, whatever there is to show; in a browser without errors, sorted, on a phone too."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -40,7 +41,7 @@ def folder(tmp_path_factory, data_folder, small_dataset):
     (run / "trajectories").mkdir()
     [chain] = read_backbone(data_folder / "3op9_A_6.pdb")
     frames = np.stack([chain.coordinates * scale for scale in (0.2, 0.6, 1.0)])
-    write_trajectory(run / "trajectories" / "3op9_A_6.pdb", frames, np.stack([chain.tokens] * 3))
+    write_trajectory(run / "trajectories" / "3op9_A_6.pdb", [dataclasses.replace(chain, coordinates=x) for x in frames])
     evaluate(config(run, run / "evaluation", reference=str(small_dataset), most_candidates=4))
     return run / "evaluation"
 
@@ -246,7 +247,7 @@ def area(svg: str, colour: str) -> float:
 def test_ramachandran_plots_show_every_region_and_every_occupied_square(found, page):
     _, results, _ = found
     angles = np.concatenate([structure.torsions for structure in results.table.structures])
-    classes = np.concatenate([ramachandran.residue_classes(s.tokens) for s in results.table.structures])
+    classes = np.concatenate([ramachandran.residue_classes(s.backbone.tokens) for s in results.table.structures])
     for number, svg in enumerate(re.findall(r"<svg.*?</svg>", page, re.S)[6:]):
         x, y = (sorted(map(float, set(re.findall(rf"[ML]{a}", svg)))) for a in (r"([\d.]+) [\d.]+", r"[\d.]+ ([\d.]+)"))
         whole = (x[-1] - x[0]) * (y[-1] - y[0])  # the axes reach as far as anything drawn

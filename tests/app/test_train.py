@@ -55,9 +55,9 @@ def test_redesigned_sequences_are_learned_and_judge_but_are_not_replayed(tmp_pat
     learned, judging = (read_split(config, split) for split in ("train", "validation"))
     replayed = read_split(config, "train", str(SMALL))
     for kept in (learned, judging):
-        assert len(kept) and {letter for row in kept.rows for letter in decode(row.tokens)} == {"G"}
+        assert len(kept) and {letter for row in kept.rows for letter in decode(row.backbone.tokens)} == {"G"}
     real = dict(zip(chains.id, chains.sequence, strict=True))
-    assert [decode(row.tokens) for row in replayed.rows] == [real[row.id] for row in replayed.rows]
+    assert [decode(row.backbone.tokens) for row in replayed.rows] == [real[row.id] for row in replayed.rows]
 
 
 def test_soft_targets_are_for_learning_alone(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from gm_multimodal.objective import Matching
 from gm_multimodal.parameterizations.endpoint import EndpointPrediction
 from gm_multimodal.product import Known
 from gm_multimodal.protein.auxiliary import BackboneLosses
-from gm_multimodal.protein.backbone import frames_from_backbone
+from gm_multimodal.protein.frames import frames_from_backbone
 from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations

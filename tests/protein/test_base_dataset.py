@@ -99,10 +99,13 @@ def test_a_chain_of_two_domains_gives_itself_both_domains_and_a_row_of_two_chain
     chains = read_chains(tmp_path / "made.parquet", split="train", min_length=1, max_length=1000)
     by_kind = dict(zip([kind for kind, _ in made], chains.rows, strict=True))
     two = by_kind["two chains"]
-    assert sorted(set(two.chain.tolist())) == [0, 1]
-    assert all(55 <= (two.chain == k).sum() <= 63 for k in (0, 1))
+    assert sorted(set(two.backbone.chain.tolist())) == [0, 1]
+    assert all(55 <= (two.backbone.chain == k).sum() <= 63 for k in (0, 1))
     assert 2 <= chain.length - len(two) <= 20
-    moved = two.coordinates[two.chain == 0] - backbone_of(chain.coordinates)[: (two.chain == 0).sum()]
+    moved = (
+        two.backbone.coordinates[two.backbone.chain == 0]
+        - backbone_of(chain.coordinates)[: (two.backbone.chain == 0).sum()]
+    )
     np.testing.assert_allclose(moved, np.broadcast_to(moved[0, 0], moved.shape), atol=0.011)
     for _, row in made[1:3]:
         assert 50 <= row["length"] <= 66

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from gm_multimodal.networks.frames import CHAIN, INDEX
-from gm_multimodal.protein.backbone import backbone_from_frames
 from gm_multimodal.protein.batch import PAIRS_PER_RESIDUE, LengthBuckets, Replay, Share, collate, single_chain
-from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row
 from gm_multimodal.protein.dataset import read_chains
+from gm_multimodal.protein.frames import backbone_from_frames
 from gm_multimodal.protein.residues import MASK
 from gm_multimodal.protein.soft_targets import Pattern, from_levels, to_levels
 
@@ -23,13 +23,13 @@ def chains(small_dataset):
 def test_a_batch_holds_its_chains_in_the_order_asked_for(chains):
     indices = [4, 0, 9]
     batch = collate(chains, indices)
-    assert batch.sites.present.sum(-1).tolist() == [len(chains.rows[i].tokens) for i in indices]
+    assert batch.sites.present.sum(-1).tolist() == [len(chains.rows[i].backbone.tokens) for i in indices]
     for row, i in enumerate(indices):
-        n = len(chains.rows[i].tokens)
-        assert (batch.state["sequence"][row, :n].numpy() == chains.rows[i].tokens).all()
+        n = len(chains.rows[i].backbone.tokens)
+        assert (batch.state["sequence"][row, :n].numpy() == chains.rows[i].backbone.tokens).all()
         back = backbone_from_frames(batch.state["translations"][row, :n], batch.state["rotations"][row, :n])
-        assert np.abs(back[:, 1].numpy() - chains.rows[i].coordinates[:, 1]).max() < 1e-3
-        assert np.linalg.norm(back.numpy()[:-1] - chains.rows[i].coordinates[:-1], axis=-1).mean() < 0.1
+        assert np.abs(back[:, 1].numpy() - chains.rows[i].backbone.coordinates[:, 1]).max() < 1e-3
+        assert np.linalg.norm(back.numpy()[:-1] - chains.rows[i].backbone.coordinates[:-1], axis=-1).mean() < 0.1
 
 
 def test_padding_is_harmless(chains):
@@ -160,9 +160,12 @@ def test_epochs_and_seeds_differ_and_repeat():
 
 def test_places_along_the_chain_come_from_the_dataset(small_dataset):
     chains = read_chains(small_dataset, split="validation", min_length=1, max_length=1000)
-    gapped = Chains(
-        [dataclasses.replace(row, positions=row.positions + 10 * (row.positions > 5)) for row in chains.rows]
-    )
+
+    def jumping(row: Row) -> Row:
+        place = row.backbone.position
+        return dataclasses.replace(row, backbone=dataclasses.replace(row.backbone, position=place + 10 * (place > 5)))
+
+    gapped = Chains([jumping(row) for row in chains.rows])
     plain, jumped = collate(chains, [0, 1]).sites, collate(gapped, [0, 1]).sites
     assert plain[INDEX].tolist() == [list(range(plain[INDEX].shape[1]))] * 2
     for row in range(2):
@@ -173,11 +176,16 @@ def test_places_along_the_chain_come_from_the_dataset(small_dataset):
 
 def test_chains_of_a_row_and_their_secondary_structure_come_from_the_dataset(small_dataset):
     chains = read_chains(small_dataset, split="validation", min_length=1, max_length=1000)
-    two = [dataclasses.replace(row, chain=(np.arange(len(row)) > 9).astype(np.int64)) for row in chains.rows[:2]]
+
+    def parted(row: Row) -> Row:
+        chain = (np.arange(len(row)) > 9).astype(np.int64)
+        return dataclasses.replace(row, backbone=dataclasses.replace(row.backbone, chain=chain))
+
+    two = [parted(row) for row in chains.rows[:2]]
     batch = collate(Chains(two), [1, 0])
     for padded, row in zip(range(2), two[::-1], strict=True):
         present = batch.sites.present[padded]
-        assert batch.sites[CHAIN][padded][present].tolist() == row.chain.tolist()
+        assert batch.sites[CHAIN][padded][present].tolist() == row.backbone.chain.tolist()
         assert batch.secondary[padded][present].tolist() == row.secondary.tolist()
     assert set(batch.secondary[~batch.sites.present].tolist()) <= {UNKNOWN_SECONDARY}
 

@@ -11,11 +11,11 @@ from gm_multimodal.objective import Matching
 from gm_multimodal.parameterizations.endpoint import EndpointPrediction
 from gm_multimodal.product import Known
 from gm_multimodal.protein.auxiliary import LONG_RANGE_WEIGHT, BackboneLosses
-from gm_multimodal.protein.backbone import backbone_from_frames, ideal_atoms
 from gm_multimodal.protein.batch import collate
 from gm_multimodal.protein.bonding import bond_distances, find_bonds
 from gm_multimodal.protein.breaks import chain_breaks
 from gm_multimodal.protein.dataset import read_chains
+from gm_multimodal.protein.frames import backbone_from_frames, ideal_atoms
 from gm_multimodal.protein.metrics.hydrogen_bonds import hydrogen_bonds
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations, rotation_exp
@@ -56,7 +56,7 @@ def test_the_bonds_are_those_of_dssp(chains, batch):
         x, r = (batch.state[name][row, :length] for name in ("translations", "rotations"))
         atoms = backbone_from_frames(x, r).numpy()
         breaks = chain_breaks(atoms)
-        expected = hydrogen_bonds(atoms, chains.rows[row].tokens, ~breaks)
+        expected = hydrogen_bonds(atoms, chains.rows[row].backbone.tokens, ~breaks)
         expected[np.append(breaks, True)] = False
         found = np.zeros_like(expected)
         here = bonds.row == row

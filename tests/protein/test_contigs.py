@@ -7,10 +7,11 @@ import pytest
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.noise import DesignNoise
+from gm_multimodal.protein.backbone import ResidueId, joined
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.design_tasks import Motif
 from gm_multimodal.protein.input_structure import InputStructure, open_structure
-from gm_multimodal.protein.structure import Chain
+from gm_multimodal.protein.structure import named
 
 
 def synthetic(path, chains: dict[str, list[tuple[int, str]]]) -> InputStructure:
@@ -23,10 +24,10 @@ def synthetic(path, chains: dict[str, list[tuple[int, str]]]) -> InputStructure:
                 k += 5
             x[i, :, 0] = 3.8 * k + np.array([-1.3, 0.0, 1.4, 1.5])
             k += 1
-        numbers = np.array([number for number, _ in residues])
-        made.append(Chain(name, x, np.arange(len(residues)) % 20, numbers, [code for _, code in residues]))
+        labels = tuple(ResidueId(name, number, code) for number, code in residues)
+        made.append(named(x, np.arange(len(residues)) % 20, labels))
         k += 10
-    return InputStructure(path, tuple(made))
+    return InputStructure(path, joined(made))
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_a_thousand_random_contigs(structure):
         contig = parse_contig(text, structure, total)
         assert (contig.shortest, contig.longest) == (total or (low, high))
         blueprint = Motif(structure, contig, 3).blueprint(number)
-        slices = blueprint.chain_slices()
+        slices = blueprint.backbone.chain_slices()
         assert len(slices) == len(expected)
         assert contig.shortest <= len(blueprint) <= contig.longest
         for part, pieces in zip(slices, expected, strict=True):
@@ -112,14 +113,14 @@ def test_a_thousand_random_contigs(structure):
                 "-" if s is None else f"<{s}>" if s.chain.isalpha() else f"<{s.chain}:{s.number}>" for s in found
             )
             assert re.fullmatch(pattern, shown), (text, shown)
-            assert all(np.diff(blueprint.position[part]) >= 1)
+            assert all(np.diff(blueprint.backbone.position[part]) >= 1)
         for k, source in enumerate(blueprint.source):
             assert blueprint.structure_given[k] == (source is not None) == blueprint.sequence_given[k]
             if source is not None:
                 place = names.index(str(source) if source.chain.isalpha() else f"{source.chain}:{source.number}")
-                assert (blueprint.coordinates[k] == structure.coordinates[place]).all()
-                assert blueprint.tokens[k] == structure.tokens[place]
-        assert len(set(blueprint.labels)) == len(blueprint)
+                assert (blueprint.backbone.coordinates[k] == structure.backbone.coordinates[place]).all()
+                assert blueprint.backbone.tokens[k] == structure.backbone.tokens[place]
+        assert len(set(blueprint.backbone.names)) == len(blueprint)
 
 
 @pytest.fixture(autouse=True)
@@ -148,12 +149,12 @@ def test_lengths_depend_on_seed_and_index_alone(structure):
 
 def test_a_chain_of_the_input_keeps_its_names_and_a_new_one_takes_a_free_letter(structure):
     blueprint = Motif(structure, parse_contig("5,A1-5,5/0,B", structure), 0).blueprint(0)
-    designed, kept = blueprint.chain_slices()
-    assert [str(item) for item in blueprint.labels[designed]] == [f"A{n}" for n in range(1, 16)]
-    assert [str(item) for item in blueprint.labels[kept]] == [f"B{n}" for n in range(-3, 13)]
+    designed, kept = blueprint.backbone.chain_slices()
+    assert [str(item) for item in blueprint.backbone.names[designed]] == [f"A{n}" for n in range(1, 16)]
+    assert [str(item) for item in blueprint.backbone.names[kept]] == [f"B{n}" for n in range(-3, 13)]
     blueprint = Motif(structure, parse_contig("5,B1-5/0,A", structure), 0).blueprint(0)
-    assert {item.chain for item in blueprint.labels[:10]} == {"B"}
-    gap = np.diff(blueprint.position[10:])
+    assert {item.chain for item in blueprint.backbone.names[:10]} == {"B"}
+    gap = np.diff(blueprint.backbone.position[10:])
     assert sorted(gap[gap > 1]) == [6]  # A20 to A26 of the input
 
 

@@ -47,19 +47,21 @@ def test_fields_of_a_small_dataset(written, rows):
     chains = read_chains(written(rows), **ANY)
     assert len(chains) == 3
     assert names(chains) == ["first", "second", "third"]
-    assert [decode(row.tokens) for row in chains.rows] == ["ACDEF", "GHIKL", "MNPQR"]
+    assert [decode(row.backbone.tokens) for row in chains.rows] == ["ACDEF", "GHIKL", "MNPQR"]
     np.testing.assert_array_equal(chains.clusters, [7, 3, 7])
     np.testing.assert_array_equal(chains.lengths, [5, 5, 5])
-    assert [row.coordinates.shape for row in chains.rows] == [(5, 4, 3)] * 3
-    assert {row.coordinates.dtype for row in chains.rows} == {np.dtype(np.float32)}
-    np.testing.assert_allclose(chains.rows[2].coordinates - chains.rows[0].coordinates, 2.0, atol=1e-5)
+    assert [row.backbone.coordinates.shape for row in chains.rows] == [(5, 4, 3)] * 3
+    assert {row.backbone.coordinates.dtype for row in chains.rows} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(
+        chains.rows[2].backbone.coordinates - chains.rows[0].backbone.coordinates, 2.0, atol=1e-5
+    )
 
 
 def test_subset_keeps_the_order_asked_for(written, rows):
     chains = read_chains(written(rows), **ANY).subset([2, 0])
     assert names(chains) == ["third", "first"]
     np.testing.assert_array_equal(chains.clusters, [7, 7])
-    assert decode(chains.rows[0].tokens) == "MNPQR"
+    assert decode(chains.rows[0].backbone.tokens) == "MNPQR"
     assert len(chains.subset([])) == 0
 
 
@@ -81,7 +83,7 @@ def test_a_folder_is_the_sum_of_its_files(written, rows, tmp_path):
 
 def test_compact_chains_are_selected_by_their_coordinates(small_dataset):
     everything = read_chains(small_dataset, **ANY)
-    ratios = np.array([gyration_ratio(row.coordinates) for row in everything.rows])
+    ratios = np.array([gyration_ratio(row.backbone.coordinates) for row in everything.rows])
     compact = read_chains(small_dataset, **ANY, max_gyration_ratio=1.02)
     assert names(compact) == [name for name, ratio in zip(names(everything), ratios, strict=True) if ratio <= 1.02]
     assert 0 < len(compact) < len(everything)
@@ -109,7 +111,7 @@ def test_chains_with_a_break_are_left_out(written, rows):
 def test_redesigned_sequences_are_read_where_they_are_asked_for(written, rows):
     file = written(rows.assign(redesigned=["WWWWW", None, "YYYYY"]))
     read = [
-        [decode(row.tokens) for row in read_chains(file, **ANY, sequences=kind).rows]
+        [decode(row.backbone.tokens) for row in read_chains(file, **ANY, sequences=kind).rows]
         for kind in ("native", "redesigned")
     ]
     assert read == [["ACDEF", "GHIKL", "MNPQR"], ["WWWWW", "GHIKL", "YYYYY"]]
@@ -180,7 +182,7 @@ def test_positions_allow_gaps_and_must_grow(written, rows):
     rows["coordinates"] = [rows.coordinates[0], list(broken.ravel()), rows.coordinates[2]]
     rows["positions"] = [None, [0, 1, 2, 6, 7], [0, 1, 2, 3, 4]]
     chains = read_chains(written(rows), **ANY)
-    assert [row.positions.tolist() for row in chains.rows] == [[*range(5)], [0, 1, 2, 6, 7], [*range(5)]]
+    assert [row.backbone.position.tolist() for row in chains.rows] == [[*range(5)], [0, 1, 2, 6, 7], [*range(5)]]
     rows["positions"] = [None, [0, 1, 2, 2, 3], None]
     with pytest.raises(
         DatasetError, match="row 'second': positions are not 5 whole numbers that grow along each chain"
@@ -198,8 +200,8 @@ def test_integers_are_hundredths_of_an_angstrom(written, rows):
         read_chains(written(rows.assign(coordinates=hundredths)), **ANY),
     )
     for exact, rounded in zip(floats.rows, integers.rows, strict=True):
-        np.testing.assert_allclose(rounded.coordinates, exact.coordinates, atol=0.00501)
-        assert rounded.coordinates.dtype == np.float32
+        np.testing.assert_allclose(rounded.backbone.coordinates, exact.backbone.coordinates, atol=0.00501)
+        assert rounded.backbone.coordinates.dtype == np.float32
 
 
 def test_rows_of_several_chains_number_them_and_are_not_broken_between_them(written, rows):
@@ -209,15 +211,15 @@ def test_rows_of_several_chains_number_them_and_are_not_broken_between_them(writ
     rows["chain_lengths"] = [None, [2, 3], [5]]
     chains = read_chains(written(rows), **ANY)
     assert names(chains) == ["first", "second", "third"]
-    assert [row.chain.tolist() for row in chains.rows] == [[0] * 5, [0, 0, 1, 1, 1], [0] * 5]
-    assert chains.rows[1].positions.tolist() == [0, 1, 0, 1, 2]
+    assert [row.backbone.chain.tolist() for row in chains.rows] == [[0] * 5, [0, 0, 1, 1, 1], [0] * 5]
+    assert chains.rows[1].backbone.position.tolist() == [0, 1, 0, 1, 2]
     rows["chain_lengths"] = [None, [3, 2], None]
     assert names(read_chains(written(rows), **ANY)) == ["first", "third"]
     rows["chain_lengths"] = [None, [2, 3], None]
     for positions in ([3, 4, 0, 1, 2], [0, 1, 2, 3, 4]):
         rows["positions"] = [None, positions, None]
         second = read_chains(written(rows), **ANY).rows[1]
-        assert (second.id, second.positions.tolist()) == ("second", positions)
+        assert (second.id, second.backbone.position.tolist()) == ("second", positions)
 
 
 @pytest.mark.parametrize("sizes", [[2, 2], [5, 0], [-1, 6]])

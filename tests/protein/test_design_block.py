@@ -31,12 +31,12 @@ def test_designs_are_complete_proteins():
     designs = block(indices=(4, 2, 9))
     assert [design.index for design in designs] == [4, 2, 9]
     for design in designs:
-        assert design.coordinates.shape == (LENGTH, 4, 3)
-        assert design.coordinates.dtype == np.float32
-        assert np.isfinite(design.coordinates).all()
-        assert design.tokens.shape == (LENGTH,)
-        assert design.tokens.dtype == np.int64
-        assert ((design.tokens >= 0) & (design.tokens < 20)).all()
+        assert design.backbone.coordinates.shape == (LENGTH, 4, 3)
+        assert design.backbone.coordinates.dtype == np.float32
+        assert np.isfinite(design.backbone.coordinates).all()
+        assert design.backbone.tokens.shape == (LENGTH,)
+        assert design.backbone.tokens.dtype == np.int64
+        assert ((design.backbone.tokens >= 0) & (design.backbone.tokens < 20)).all()
         assert design.confidence.shape == (LENGTH,)
         assert ((design.confidence > 0) & (design.confidence <= 1)).all()
         assert design.trajectory is None
@@ -44,37 +44,39 @@ def test_designs_are_complete_proteins():
 
 def test_coordinates_are_in_angstrom_and_centred():
     for design in block():
-        n, ca, c, o = (design.coordinates[:, k] for k in range(4))
+        n, ca, c, o = (design.backbone.coordinates[:, k] for k in range(4))
         assert np.abs(ca.mean(0)).max() < 1e-4
         for a, b, bond in ((n, ca, 1.46), (ca, c, 1.526), (c, o, 1.231)):
             np.testing.assert_allclose(np.linalg.norm(a - b, axis=-1), bond, atol=2e-3)
-        assert ca_ca_distances(design.coordinates).mean() > 2  # a random network still spreads over nanometres
+        assert ca_ca_distances(design.backbone.coordinates).mean() > 2  # a random network still spreads over nanometres
 
 
 def test_a_design_is_the_same_in_any_block_of_its_size():
     first, second = block(indices=(0, 1, 2))[1], block(indices=(7, 3, 1))[2]
     assert first.index == second.index == 1
-    for name in ("coordinates", "tokens", "confidence"):
-        assert getattr(first, name).tobytes() == getattr(second, name).tobytes()
+    for name in ("coordinates", "tokens"):
+        assert getattr(first.backbone, name).tobytes() == getattr(second.backbone, name).tobytes()
+    assert first.confidence.tobytes() == second.confidence.tobytes()
 
 
 def test_another_seed_is_another_protein():
     settings = {"blueprints": [blank(LENGTH)], "indices": (0,), "grid": UniformGrid(1), "device": torch.device("cpu")}
     one, other = (sample_block(random_trunk(torch.float32), protein_product(), seed=s, **settings)[0] for s in (1, 2))
-    assert not np.allclose(one.coordinates, other.coordinates)
+    assert not np.allclose(one.backbone.coordinates, other.backbone.coordinates)
 
 
 def test_trajectories_lead_from_noise_to_the_design():
     for design, plain in zip(block(record_trajectory=True), block(), strict=True):
         way = design.trajectory
-        assert way.coordinates.shape == (STEPS + 1, LENGTH, 4, 3)
-        assert way.coordinates.dtype == np.float32
-        assert way.tokens.shape == (STEPS + 1, LENGTH)
-        assert (way.tokens[0] == 20).all()
-        np.testing.assert_array_equal(way.coordinates[-1], design.coordinates)
-        np.testing.assert_array_equal(way.tokens[-1], design.tokens)
-        np.testing.assert_array_equal(plain.coordinates, design.coordinates)
-        assert np.abs(way.coordinates[:, :, 1].mean(1)).max() < 1e-4
+        assert len(way) == STEPS + 1
+        assert way[-1] is design.backbone
+        assert (way[0].tokens == 20).all()
+        np.testing.assert_array_equal(plain.backbone.coordinates, design.backbone.coordinates)
+        for step in way:
+            assert step.coordinates.shape == (LENGTH, 4, 3)
+            assert step.coordinates.dtype == np.float32
+            assert step.tokens.shape == (LENGTH,)
+            assert np.abs(step.coordinates[:, 1].mean(0)).max() < 1e-4
 
 
 def test_progress_is_called_once_a_step():
@@ -103,50 +105,45 @@ def test_a_cold_sequence_takes_the_likeliest_residues():
     designs = sample_block(spy, product, **settings)
     for row, design in enumerate(designs):
         log_probabilities = seen[0]["sequence"][row].log_softmax(-1)
-        chosen = log_probabilities.gather(-1, torch.from_numpy(design.tokens)[:, None]).squeeze(-1)
+        chosen = log_probabilities.gather(-1, torch.from_numpy(design.backbone.tokens)[:, None]).squeeze(-1)
         assert (chosen > log_probabilities.amax(-1) - 30 * temperature).all()
         np.testing.assert_allclose(design.confidence, chosen.exp().numpy(), atol=1e-6)
 
 
 def test_chains_of_unequal_length_stand_side_by_side():
     designs = block(indices=(0, 1, 2), blueprints=[blank(LENGTH), blank(31), blank(24)])
-    assert [design.coordinates.shape[0] for design in designs] == [20, 31, 24]
+    assert [design.backbone.coordinates.shape[0] for design in designs] == [20, 31, 24]
     for design in designs:
-        assert np.abs(design.coordinates[:, 1].mean(0)).max() < 1e-4
-        assert ((design.tokens >= 0) & (design.tokens < 20)).all()
+        assert np.abs(design.backbone.coordinates[:, 1].mean(0)).max() < 1e-4
+        assert ((design.backbone.tokens >= 0) & (design.backbone.tokens < 20)).all()
         assert design.chosen.all()
 
 
 def test_a_given_part_stays_in_the_frame_of_the_input():
     (source,) = block(indices=(5,), blueprints=[blank(LENGTH)])
     given = np.arange(LENGTH) < 8
-    far = source.coordinates + np.array([80.0, -30.0, 12.5], dtype=np.float32)
-    blueprint = dataclasses.replace(
-        blank(LENGTH), coordinates=far, tokens=source.tokens, structure_given=given, sequence_given=given
-    )
+    far = source.backbone.coordinates + np.array([80.0, -30.0, 12.5], dtype=np.float32)
+    moved = dataclasses.replace(source.backbone, coordinates=far)
+    blueprint = dataclasses.replace(blank(LENGTH), backbone=moved, structure_given=given, sequence_given=given)
     (design,) = block(indices=(0,), blueprints=[blueprint], record_trajectory=True)
-    assert (design.coordinates[:8] == far[:8]).all()
-    assert (design.tokens[:8] == source.tokens[:8]).all()
-    assert (design.trajectory.coordinates[:, :8] == far[:8]).all()
+    assert (design.backbone.coordinates[:8] == far[:8]).all()
+    assert (design.backbone.tokens[:8] == source.backbone.tokens[:8]).all()
+    assert all((step.coordinates[:8] == far[:8]).all() for step in design.trajectory)
     assert (design.chosen == ~given).all()
-    assert np.linalg.norm(design.coordinates[8:, 1] - far[:8, 1].mean(0), axis=-1).mean() < 60
+    assert np.linalg.norm(design.backbone.coordinates[8:, 1] - far[:8, 1].mean(0), axis=-1).mean() < 60
 
 
 def test_the_last_motion_mends_bonds_of_what_is_designed_and_leaves_the_rest():
     (source,) = block(indices=(5,), blueprints=[blank(LENGTH)])
     given = np.arange(LENGTH) < 8
     blueprint = dataclasses.replace(
-        blank(LENGTH),
-        coordinates=source.coordinates,
-        tokens=source.tokens,
-        structure_given=given,
-        sequence_given=given,
+        blank(LENGTH), backbone=source.backbone, structure_given=given, sequence_given=given
     )
     (plain,), (mended,) = (block(indices=(0,), blueprints=[blueprint], ideal_bonds=ideal) for ideal in (False, True))
-    before, after = (np.abs(peptide_bond_lengths(d.coordinates) - 1.33).mean() for d in (plain, mended))
+    before, after = (np.abs(peptide_bond_lengths(d.backbone.coordinates) - 1.33).mean() for d in (plain, mended))
     assert after < before
-    np.testing.assert_array_equal(mended.coordinates[given], source.coordinates[given])
-    np.testing.assert_array_equal(mended.tokens, plain.tokens)
+    np.testing.assert_array_equal(mended.backbone.coordinates[given], source.backbone.coordinates[given])
+    np.testing.assert_array_equal(mended.backbone.tokens, plain.backbone.tokens)
 
 
 def test_a_structure_can_arrive_before_its_sequence_is_chosen():
@@ -164,7 +161,7 @@ def test_a_structure_can_arrive_before_its_sequence_is_chosen():
         ideal_bonds=False,
         record_trajectory=True,
     )
-    x, tokens = design.trajectory.coordinates, design.trajectory.tokens
+    x, tokens = (np.stack([getattr(step, name) for step in design.trajectory]) for name in ("coordinates", "tokens"))
     moves = np.abs(np.diff(x, axis=0)).max((1, 2, 3))
     assert (moves[:5] > 1e-2).all()
     assert (moves[5:] < 1e-4).all()

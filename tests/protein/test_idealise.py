@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gm_multimodal.protein.backbone import backbone_from_frames, frames_from_backbone
+from gm_multimodal.protein.frames import backbone_from_frames, frames_from_backbone
 from gm_multimodal.protein.idealise import idealise
 from gm_multimodal.protein.metrics.bonds import peptide_validity
 from gm_multimodal.protein.metrics.geometry import ca_ca_validity, ca_clashes

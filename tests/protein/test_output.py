@@ -9,6 +9,7 @@ from biotite.structure.io.pdbx import CIFFile, get_structure
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
+from gm_multimodal.protein.backbone import unbroken
 from gm_multimodal.protein.output import (
     fasta_record,
     ideal_beta_carbons,
@@ -30,7 +31,7 @@ def backbone(build_backbone) -> np.ndarray:
 
 @pytest.fixture
 def pdb_path(tmp_path, backbone):
-    write_structure(tmp_path / "design.pdb", backbone, TOKENS, CONFIDENCE, **TEXTS)
+    write_structure(tmp_path / "design.pdb", unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     return tmp_path / "design.pdb"
 
 
@@ -44,7 +45,7 @@ def read_with_biotite(path) -> struc.AtomArray:
 @pytest.mark.parametrize("suffix", [".pdb", ".cif"])
 def test_biotite_reads_back_what_was_written(tmp_path, backbone, suffix):
     path = tmp_path / f"design{suffix}"
-    write_structure(path, backbone, TOKENS, CONFIDENCE, **TEXTS)
+    write_structure(path, unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     atoms = read_with_biotite(path)
     numbers, names = struc.get_residues(atoms)
     np.testing.assert_array_equal(numbers, np.arange(1, len(SEQUENCE) + 1))
@@ -65,7 +66,7 @@ def test_biotite_reads_back_what_was_written(tmp_path, backbone, suffix):
 def test_gemmi_reads_back_what_was_written(tmp_path, backbone, suffix):
     gemmi = pytest.importorskip("gemmi", reason="gemmi, a second reader, is not installed")
     path = tmp_path / f"design{suffix}"
-    write_structure(path, backbone, TOKENS, CONFIDENCE, **TEXTS)
+    write_structure(path, unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     [chain] = gemmi.read_structure(str(path))[0]
     assert gemmi.one_letter_code([residue.name for residue in chain]) == SEQUENCE
     assert [residue.seqid.num for residue in chain] == list(range(1, len(SEQUENCE) + 1))
@@ -95,7 +96,7 @@ def test_remarks_explain_the_b_factor_and_wrap(pdb_path):
 
 
 def test_mmcif_says_the_same_in_its_own_categories(tmp_path, backbone):
-    write_structure(tmp_path / "design.cif", backbone, TOKENS, CONFIDENCE, **TEXTS)
+    write_structure(tmp_path / "design.cif", unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     block = CIFFile.read(tmp_path / "design.cif").block
     assert block["struct"]["title"].as_item() == TEXTS["title"]
     assert block["entity_poly"]["pdbx_seq_one_letter_code"].as_item() == SEQUENCE
@@ -107,7 +108,7 @@ def test_mmcif_says_the_same_in_its_own_categories(tmp_path, backbone):
 @pytest.mark.parametrize("suffix", [".pdb", ".cif"])
 def test_no_confidence_means_no_b_factor_and_no_remark(tmp_path, backbone, suffix):
     path = tmp_path / f"real{suffix}"
-    write_structure(path, backbone, TOKENS, None, title="REAL", remarks=[])
+    write_structure(path, unbroken(backbone, TOKENS), None, title="REAL", remarks=[])
     assert "REMARK" not in path.read_text().upper()
     np.testing.assert_array_equal(read_with_biotite(path).b_factor, 0.0)
 
@@ -115,16 +116,16 @@ def test_no_confidence_means_no_b_factor_and_no_remark(tmp_path, backbone, suffi
 @pytest.mark.parametrize("suffix", [".pdb", ".cif"])
 def test_equal_designs_are_equal_bytes_without_a_date(tmp_path, backbone, suffix):
     path = tmp_path / f"design{suffix}"
-    write_structure(path, backbone, TOKENS, CONFIDENCE, **TEXTS)
+    write_structure(path, unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     first = path.read_bytes()
-    write_structure(path, backbone, TOKENS, CONFIDENCE, **TEXTS)
+    write_structure(path, unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     assert path.read_bytes() == first
     assert not re.search(rb"\d{4}-\d\d-\d\d|\d\d-[A-Z]{3}-\d\d", first)
 
 
 def test_long_titles_continue_and_other_alphabets_stay_readable(tmp_path, backbone):
     path = tmp_path / "design.pdb"
-    write_structure(path, backbone, TOKENS, None, title="a long title " * 9, remarks=["Grüße " * 20])
+    write_structure(path, unbroken(backbone, TOKENS), None, title="a long title " * 9, remarks=["Grüße " * 20])
     lines = path.read_bytes().decode("ascii").splitlines()
     assert lines[2].startswith("TITLE    2 long title") or lines[2].startswith("TITLE    2 a long title")
     assert {len(line) for line in lines} == {80}
@@ -146,10 +147,10 @@ def test_beta_carbons_are_tetrahedral(backbone):
 def test_nothing_is_written_for_values_that_are_not_finite(tmp_path, backbone, suffix):
     backbone[4, 2, 1] = np.nan
     with pytest.raises(ValueError, match="coordinates of residue 5 are not finite"):
-        write_structure(tmp_path / f"design{suffix}", backbone, TOKENS, CONFIDENCE, **TEXTS)
+        write_structure(tmp_path / f"design{suffix}", unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     confidence = np.where(np.arange(len(TOKENS)) == 7, np.inf, CONFIDENCE)
     with pytest.raises(ValueError, match="confidence of residue 8 are not finite"):
-        write_structure(tmp_path / f"design{suffix}", np.zeros_like(backbone), TOKENS, confidence, **TEXTS)
+        write_structure(tmp_path / f"design{suffix}", unbroken(np.zeros_like(backbone), TOKENS), confidence, **TEXTS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -157,22 +158,22 @@ def test_nothing_is_written_for_values_that_are_not_finite(tmp_path, backbone, s
 def test_what_does_not_fit_pdb_columns_is_refused_but_fits_mmcif(tmp_path, backbone, shift):
     backbone += np.float32(shift)
     with pytest.raises(UserInputError, match="does not fit the columns of a PDB file"):
-        write_structure(tmp_path / "design.pdb", backbone, TOKENS, CONFIDENCE, **TEXTS)
+        write_structure(tmp_path / "design.pdb", unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     with pytest.raises(UserInputError, match="does not fit the columns of a PDB file"):
-        write_trajectory(tmp_path / "design.pdb", backbone[None], TOKENS[None])
-    write_structure(tmp_path / "design.cif", backbone, TOKENS, CONFIDENCE, **TEXTS)
+        write_trajectory(tmp_path / "design.pdb", [unbroken(backbone, TOKENS)])
+    write_structure(tmp_path / "design.cif", unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
     assert read_with_biotite(tmp_path / "design.cif").coord[0] == pytest.approx(backbone[0, 0], abs=1e-3)
 
 
 def test_more_residues_than_pdb_numbers_are_refused(tmp_path):
-    tokens = np.zeros(10_000, dtype=np.int64)
+    long = unbroken(np.zeros((10_000, 4, 3)), np.zeros(10_000, dtype=np.int64))
     with pytest.raises(UserInputError, match="residue 10000; PDB numbers residues from -999 to 9999"):
-        write_structure(tmp_path / "design.pdb", np.zeros((10_000, 4, 3)), tokens, None, title="LONG", remarks=[])
+        write_structure(tmp_path / "design.pdb", long, None, title="LONG", remarks=[])
 
 
 def test_unknown_suffixes_are_refused(tmp_path, backbone):
     with pytest.raises(UserInputError, match=r"ends in '\.xyz'; known are \.pdb and \.cif"):
-        write_structure(tmp_path / "design.xyz", backbone, TOKENS, CONFIDENCE, **TEXTS)
+        write_structure(tmp_path / "design.xyz", unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
 
 
 def test_a_trajectory_has_one_model_per_step(tmp_path, backbone):
@@ -180,7 +181,7 @@ def test_a_trajectory_has_one_model_per_step(tmp_path, backbone):
     scale = np.array([0.0, 0.5, 1.0])
     steps = backbone[None] * scale[:, None, None, None]
     tokens = np.stack([np.full_like(TOKENS, MASK), np.where(np.arange(len(TOKENS)) < 5, TOKENS, MASK), TOKENS])
-    write_trajectory(path, steps, tokens, title="gm_multimodal design_0000", remarks=["SEED 0"])
+    write_trajectory(path, list(map(unbroken, steps, tokens)), title="gm_multimodal design_0000", remarks=["SEED 0"])
     stack = PDBFile.read(path).get_structure(extra_fields=["b_factor"])
     assert stack.coord.shape == (3, 4 * len(TOKENS), 3)
     np.testing.assert_allclose(stack.coord.reshape(steps.shape), steps, atol=5.1e-4)
@@ -195,7 +196,7 @@ def test_a_trajectory_has_one_model_per_step(tmp_path, backbone):
 
 def test_more_steps_than_pdb_models_are_refused(tmp_path):
     with pytest.raises(UserInputError, match="10000 steps; a PDB file has at most 9999 models"):
-        write_trajectory(tmp_path / "long.pdb", np.zeros((10_000, 1, 4, 3)), np.zeros((10_000, 1), dtype=np.int64))
+        write_trajectory(tmp_path / "long.pdb", [unbroken(np.zeros((1, 4, 3)), np.zeros(1, dtype=np.int64))] * 10_000)
 
 
 def test_fasta_records():
@@ -226,8 +227,8 @@ def test_writing_replaces_as_a_whole(tmp_path, monkeypatch):
 def test_titles_and_remarks_cannot_add_lines_or_control_characters(tmp_path, backbone, suffix):
     plain, hostile = tmp_path / f"plain{suffix}", tmp_path / f"hostile{suffix}"
     text = "INPUT\nATOM      1\r\n_evil.x 1\x1b[31m\x00\u202e"
-    write_structure(plain, backbone, TOKENS, CONFIDENCE, title="T", remarks=["R"])
-    write_structure(hostile, backbone, TOKENS, CONFIDENCE, title=text, remarks=[text])
+    write_structure(plain, unbroken(backbone, TOKENS), CONFIDENCE, title="T", remarks=["R"])
+    write_structure(hostile, unbroken(backbone, TOKENS), CONFIDENCE, title=text, remarks=[text])
     lines = hostile.read_text(encoding="utf-8").split("\n")
     assert all(line.isprintable() for line in lines)
     assert sum(line.startswith("ATOM") for line in lines) == plain.read_text().count("\nATOM")

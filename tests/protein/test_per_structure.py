@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gm_multimodal.protein.backbone import ResidueId, unbroken
 from gm_multimodal.protein.metrics import bonds, composition, contacts, per_structure, ramachandran
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.protein.residues import RESIDUES, encode
+from gm_multimodal.protein.structure import named
 
 
 def every(chain) -> np.ndarray:
@@ -17,7 +19,7 @@ def every(chain) -> np.ndarray:
 
 def structure(chain, sequence: str | None = None) -> Structure:
     tokens = encode(sequence or "A" * len(chain))
-    return Structure("x", "x.pdb", "A", "0", chain.astype(np.float32), tokens, np.arange(len(chain)))
+    return Structure("x", "x.pdb", "A", "0", unbroken(chain.astype(np.float32), tokens))
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +110,13 @@ def test_a_gap_of_a_file_is_no_broken_bond(real):
     row = real.iloc[0]
     chain = row.coordinates.reshape(-1, 4, 3)
     keep = np.r_[0:20, 28 : len(chain)]
-    cut = Structure("x", "x.pdb", "A", "0", chain[keep], encode(row.sequence)[keep], keep)
+    labels = tuple(ResidueId("A", int(number)) for number in keep)
+    cut = Structure("x", "x.pdb", "A", "0", named(chain[keep], encode(row.sequence)[keep], labels))
     figures, _ = per_structure.measure(cut)
     assert figures["gaps"] == 1
     assert figures["peptide_valid"] == 1.0
     # the same atoms numbered without a jump are a chain with one broken bond
-    broken = Structure("x", "x.pdb", "A", "0", chain[keep], encode(row.sequence)[keep], np.arange(len(keep)))
+    broken = Structure("x", "x.pdb", "A", "0", unbroken(chain[keep], encode(row.sequence)[keep]))
     figures, _ = per_structure.measure(broken)
     assert figures["gaps"] == 0
     assert figures["peptide_valid"] == pytest.approx(1 - 1 / (len(keep) - 1))

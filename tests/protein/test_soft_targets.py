@@ -44,9 +44,9 @@ def test_one_pass_gives_the_conditionals_that_the_package_gives_one_by_one(chain
     for row in chains.rows[:2]:
         length = len(row)
         revealed, order = random_pattern(length)
-        tokens, ones = torch.from_numpy(row.tokens)[None], torch.ones(1, length)
+        tokens, ones = torch.from_numpy(row.backbone.tokens)[None], torch.ones(1, length)
         laws = exact.conditionals(exact.encode([row]), tokens, revealed, order)[0].exp()
-        xyz = torch.from_numpy(row.coordinates - row.coordinates[:, 1].mean(0))[None]
+        xyz = torch.from_numpy(row.backbone.coordinates - row.backbone.coordinates[:, 1].mean(0))[None]
         number = torch.arange(length)[None]
         for site in torch.nonzero(~revealed[0]).flatten()[:12]:
             rank = torch.where(revealed, order, 2.0)
@@ -61,7 +61,7 @@ def test_one_pass_gives_the_conditionals_that_the_package_gives_one_by_one(chain
 def test_hidden_types_are_not_seen_and_revealed_ones_are(chains, exact):
     row = chains.rows[0]
     revealed, order = random_pattern(len(row))
-    tokens, encoded = torch.from_numpy(row.tokens)[None], exact.encode([row])
+    tokens, encoded = torch.from_numpy(row.backbone.tokens)[None], exact.encode([row])
     other = (tokens + 1) % 20
     laws = exact.conditionals(encoded, tokens, revealed, order)[~revealed]
     hidden_changed = exact.conditionals(encoded, torch.where(revealed, tokens, other), revealed, order)[~revealed]

@@ -20,7 +20,7 @@ from biotite.structure.io.pdbx import (
 from gm_multimodal.errors import StructureError, UserInputError
 from gm_multimodal.protein.metrics.geometry import ca_ca_validity
 from gm_multimodal.protein.residues import decode
-from gm_multimodal.protein.structure import DUPLICATES, INCOMPLETE, NOT_FINITE, UNKNOWN, read_backbone
+from gm_multimodal.protein.structure import DUPLICATES, INCOMPLETE, NOT_FINITE, UNKNOWN, chains_of, read_backbone
 from gm_multimodal.protein.structure_file import open_structure
 
 NAMES = ["2zig_B_218", "3c4s_A_1", "3op9_A_6", "3w0e_A_1", "4kmf_A_1"]
@@ -45,6 +45,17 @@ def read_lines(tmp_path):
     return read
 
 
+@pytest.fixture
+def read_faults(tmp_path, read_lines):
+    """Read all chains of some lines with what is wrong with them."""
+
+    def read(lines: list[str]):
+        read_lines(lines)
+        return chains_of(open_structure(tmp_path / "awkward.pdb"), 1)
+
+    return read
+
+
 def edit(line: str, start: int, text: str) -> str:
     return line[:start] + text + line[start + len(text) :]
 
@@ -57,11 +68,11 @@ def of_residue(line: str, number: int) -> bool:
 def test_fixtures_hold_the_chains_of_the_dataset(data_folder, small_dataset, name):
     row = pd.read_parquet(small_dataset).set_index("id").loc[name]
     [chain] = read_backbone(data_folder / f"{name}.pdb")
-    assert chain.id == "A"
+    assert chain.names[0].chain == "A"
     assert len(chain) == row.length
     assert decode(chain.tokens) == row.sequence
-    np.testing.assert_array_equal(chain.residue_numbers, np.arange(1, row.length + 1))
-    assert chain.insertion_codes == [""] * row.length
+    np.testing.assert_array_equal(chain.numbers, np.arange(1, row.length + 1))
+    assert {name.insertion_code for name in chain.names} == {""}
     np.testing.assert_allclose(chain.coordinates.ravel(), row.coordinates, atol=1e-3)
 
 
@@ -111,15 +122,16 @@ def test_selenomethionine_reads_as_methionine_and_ligands_are_left_out(read_line
     water = [edit(edit(edit(lines[0], 0, "HETATM"), 12, " O  HOH"), 22, " 901")]
     [plain], [chain] = read_lines(lines), read_lines(changed + ligand + water)
     assert decode(chain.tokens)[3] == "M"
-    np.testing.assert_array_equal(chain.residue_numbers, plain.residue_numbers)
+    np.testing.assert_array_equal(chain.numbers, plain.numbers)
 
 
-def test_residues_without_a_complete_backbone_are_left_out(read_lines, lines):
+def test_residues_without_a_complete_backbone_are_left_out(read_faults, lines):
     kept = [line for line in lines if not (of_residue(line, 5) and line[12:16] == " CA ") and not of_residue(line, 9)]
     kept = [edit(line, 17, "UNK") if of_residue(line, 11) else line for line in kept]
-    [chain] = read_lines(kept)
-    assert set(range(1, 13)) - set(chain.residue_numbers) == {5, 9, 11}
-    assert chain.faults == {INCOMPLETE: 1, UNKNOWN: 1}
+    [read] = read_faults(kept)
+    chain = read.backbone
+    assert set(range(1, 13)) - set(chain.numbers) == {5, 9, 11}
+    assert read.faults == {INCOMPLETE: 1, UNKNOWN: 1}
     assert ca_ca_validity(chain.coordinates) < 1.0
 
 
@@ -139,13 +151,13 @@ def test_modified_residues_read_as_their_parents(read_lines, lines, name, letter
 
 
 @pytest.mark.parametrize("name", ["DAL", "CRO", "UNK"])
-def test_what_has_no_parent_among_the_twenty_leaves_a_gap(read_lines, lines, name):
-    [chain] = read_lines([edit(line, 17, name) if of_residue(line, 11) else line for line in lines])
+def test_what_has_no_parent_among_the_twenty_leaves_a_gap(read_faults, lines, name):
+    [chain] = read_faults([edit(line, 17, name) if of_residue(line, 11) else line for line in lines])
     assert len(chain) == 68
     assert chain.faults == {UNKNOWN: 1}
 
 
-def test_atoms_of_two_residue_types_at_one_position_may_alternate(read_lines, lines):
+def test_atoms_of_two_residue_types_at_one_position_may_alternate(read_faults, lines):
     mixed = []
     for line in lines:
         if line.startswith("ATOM") and of_residue(line, 3):
@@ -153,17 +165,17 @@ def test_atoms_of_two_residue_types_at_one_position_may_alternate(read_lines, li
             mixed.append(edit(edit(edit(line, 16, "B"), 17, "TRP"), 54, "  0.60"))
         else:
             mixed.append(line)
-    [chain] = read_lines(mixed)
+    [chain] = read_faults(mixed)
     assert len(chain) == 69
-    assert decode(chain.tokens)[2] == "W"
+    assert decode(chain.backbone.tokens)[2] == "W"
     assert not chain.faults
 
 
-def test_duplicate_atoms_and_coordinates_that_are_not_numbers_are_counted(read_lines, lines):
-    [chain] = read_lines([line for line in lines for _ in range(1 + of_residue(line, 4))])
+def test_duplicate_atoms_and_coordinates_that_are_not_numbers_are_counted(read_faults, lines):
+    [chain] = read_faults([line for line in lines for _ in range(1 + of_residue(line, 4))])
     assert chain.faults == {DUPLICATES: 1}
     broken = [edit(line, 30, "     nan") if of_residue(line, 7) and line[12:16] == " CA " else line for line in lines]
-    [chain] = read_lines(broken)
+    [chain] = read_faults(broken)
     assert chain.faults == {NOT_FINITE: 1}
     assert len(chain) == 68
 
@@ -225,10 +237,10 @@ def test_insertion_codes_negative_numbers_and_chains_are_kept(read_lines, lines)
     changed = [edit(line, 22, "   2A") if of_residue(line, 3) else line for line in changed]
     changed = [edit(line, 21, "B") if int(line[22:26]) > 30 else line for line in changed]
     first, second = read_lines(changed)
-    assert (first.id, second.id) == ("A", "B")
-    assert list(first.residue_numbers[:4]) == [-1, 2, 2, 4]
-    assert first.insertion_codes[:4] == ["", "", "A", ""]
-    assert second.residue_numbers[0] == 31
+    assert (first.names[0].chain, second.names[0].chain) == ("A", "B")
+    assert list(first.numbers[:4]) == [-1, 2, 2, 4]
+    assert [name.insertion_code for name in first.names[:4]] == ["", "", "A", ""]
+    assert second.numbers[0] == 31
     assert len(first) + len(second) == 69
 
 
@@ -278,7 +290,7 @@ def test_what_holds_no_protein_is_refused(tmp_path, read_lines, lines):
     ],
 )
 def test_awkward_real_files(file, lengths):
-    assert {chain.id: len(chain) for chain in read_backbone(AWKWARD / file)} == lengths
+    assert {chain.names[0].chain: len(chain) for chain in read_backbone(AWKWARD / file)} == lengths
 
 
 @pytest.mark.skipif(not AWKWARD.is_dir(), reason="needs awkward structure files, which are not part of the project")

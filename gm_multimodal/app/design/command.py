@@ -220,17 +220,14 @@ def _write(folder: RunFolder, item: Design, config: DesignConfig, checkpoint: Ch
         remarks.append(f"ORIENTATIONS FLOW AND JUMP, WEIGHT OF THE JUMP {config.process['rotations']['jump_weight']}")
     if item.trajectory is not None:
         path = folder.trajectory(item.index)
-        way = item.trajectory
-        write_trajectory(path, way.coordinates, way.tokens, title=title, remarks=remarks, labels=blueprint.labels)
+        write_trajectory(path, item.trajectory, title=title, remarks=remarks)
     path = folder.structure(item.index)
     write_structure(
         path,
-        item.coordinates,
-        item.tokens,
+        item.backbone,
         item.confidence,
         title=title,
         remarks=remarks,
-        labels=blueprint.labels,
         side_chains=blueprint.side_chains,
         given=~item.chosen | np.array([source is not None for source in blueprint.source]),
     )

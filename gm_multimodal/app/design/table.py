@@ -33,19 +33,20 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
     given that have the type of the input. Cells stay empty where there is no such residue, or no input.
     """
     blueprint, free = design.blueprint, ~design.blueprint.sequence_given
-    chains = [design.coordinates[part] for part in blueprint.chain_slices()]
+    backbone = design.backbone
+    chains = [backbone.coordinates[part] for part in backbone.chain_slices()]
     sizes = [len(chain) for chain in chains]
     shares = [secondary_structure_shares(chain) for chain in chains]
     chosen = design.confidence[design.chosen].astype(np.float64)
     score = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
-    recovered = (design.tokens == blueprint.tokens)[free & blueprint.native]
+    recovered = (backbone.tokens == blueprint.backbone.tokens)[free & blueprint.native]
     bonds = [size - 1 for size in sizes if size > 1] or [1]
     validity = [ca_ca_validity(chain) for chain in chains if len(chain) > 1] or [1.0]
     return {
         "id": design_id(design.index),
         "seed": str(seed),
-        "length": str(len(design.tokens)),
-        "sequence": decode(design.tokens),
+        "length": str(len(backbone)),
+        "sequence": decode(backbone.tokens),
         "file": file,
         "input": blueprint.name,
         "confidence": f"{design.fit:.4f}",
@@ -55,9 +56,9 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
         "helix": f"{np.average([item.helix for item in shares], weights=sizes):.4f}",
         "strand": f"{np.average([item.strand for item in shares], weights=sizes):.4f}",
         "coil": f"{np.average([item.coil for item in shares], weights=sizes):.4f}",
-        "radius_of_gyration": f"{radius_of_gyration(design.coordinates):.3f}",
+        "radius_of_gyration": f"{radius_of_gyration(backbone.coordinates):.3f}",
         "ca_ca_valid": f"{np.average(validity, weights=bonds):.4f}",
-        "clashes": str(ca_clashes(design.coordinates)),
+        "clashes": str(ca_clashes(backbone.coordinates)),
         "seconds": f"{seconds:.2f}",
     }
 
@@ -65,7 +66,9 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
 def mapping_rows(index: int, blueprint: Blueprint) -> list[Row]:
     """Return the rows of mapping.csv: where each residue that is copied from the input stands in the design."""
     rows: list[Row] = []
-    for label, source, sequence in zip(blueprint.labels, blueprint.source, blueprint.sequence_given, strict=True):
+    for label, source, sequence in zip(
+        blueprint.backbone.names, blueprint.source, blueprint.sequence_given, strict=True
+    ):
         if source is not None:
             rows.append(
                 {

@@ -40,7 +40,7 @@ def kept_tm_matrix(
     keys = {pair: f"{_KIND} {structures[pair[0]].digest} {structures[pair[1]].digest}" for pair in ordered}
     missing = [pair for pair in ordered if not kept.has(keys[pair], _is_pair)]
     progress(len(ordered) - len(missing))
-    chains = [(structures[i].coordinates, structures[j].coordinates) for i, j in missing]
+    chains = [(structures[i].backbone.coordinates, structures[j].backbone.coordinates) for i, j in missing]
     is_much = threads > 1 and len(missing) >= _WORTH_PROCESSES
     for places, scores in tm_score_blocks(chains, partial(_side_by_side, threads) if is_much else one_by_one):
         done = zip((keys[missing[place]] for place in places), scores, strict=True)

@@ -103,7 +103,7 @@ def file_columns(structure: Structure) -> dict[str, str]:
         "file": structure.file,
         "chain": structure.chain,
         "length": str(len(structure)),
-        "sequence": decode(structure.tokens),
+        "sequence": decode(structure.backbone.tokens),
     }
 
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from gm_multimodal.app.folders.csv_table import read_table
 from gm_multimodal.errors import StructureError, UserInputError
+from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.metrics.structure import Structure
-from gm_multimodal.protein.structure import Chain, read_backbone
+from gm_multimodal.protein.structure import read_backbone
 from gm_multimodal.protein.structure_file import SUFFIXES, is_structure_name
 
 _CONFIDENCE_REMARK = b"B-FACTOR = 100 X MODEL PROBABILITY"
@@ -78,17 +79,16 @@ def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structu
             continue
         known = confidences.setdefault(file.parent, _confidences(file.parent))
         for chain in chains:
-            digest = hashlib.sha256(content + chain.id.encode()).hexdigest()[:_DIGITS]
-            name = names[file] if len(chains) == 1 else f"{names[file]}_{chain.id}"
+            chain_id = chain.names[0].chain
+            digest = hashlib.sha256(content + chain_id.encode()).hexdigest()[:_DIGITS]
+            name = names[file] if len(chains) == 1 else f"{names[file]}_{chain_id}"
             structures.append(
                 Structure(
                     name,
                     str(file),
-                    chain.id,
+                    chain_id,
                     digest,
-                    chain.coordinates,
-                    chain.tokens,
-                    chain.residue_numbers,
+                    chain,
                     known.get(file.name) if len(chains) == 1 else None,
                     _residue_confidence(content, len(chain)) if len(chains) == 1 else None,
                 )
@@ -96,7 +96,7 @@ def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structu
     return structures, rejected
 
 
-def _check_lengths(file: Path, chains: Sequence[Chain], max_bytes: int) -> None:
+def _check_lengths(file: Path, chains: Sequence[Backbone], max_bytes: int) -> None:
     """Raise where pairs of residues, of which figures are made, would take much more memory than the file may have."""
     longest = max(map(len, chains))
     if _BYTES_A_PAIR * longest**2 > _SPREAD * max_bytes:

@@ -34,7 +34,7 @@ def judged(
     progress(len(structures) - len(missing))
     for start in range(0, len(missing), AT_ONCE):
         some = missing[start : start + AT_ONCE]
-        columns = judge.judge([structure.subject for _, structure in some])
+        columns = judge.judge([structure.backbone for _, structure in some])
         kept.update((key, dict(values)) for (key, _), values in zip(some, columns, strict=True))
         progress(len(some))
     return [kept[key] for key in keys]

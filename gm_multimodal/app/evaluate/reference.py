@@ -79,9 +79,7 @@ def read_reference(place: str, split: str, max_bytes: int) -> Reference:
             max_length=10**6,
             max_bytes=DATASET_SHARE * max_bytes,
         )
-        structures = [
-            Structure(row.id, place, "", "", row.coordinates, row.tokens, np.arange(len(row))) for row in chains.rows
-        ]
+        structures = [Structure(row.id, place, "", "", row.backbone) for row in chains.rows]
         source = f"{place} ({split} split)" if split != "all" else place
     else:
         structures, rejected = read_structures(structure_files("reference", place), max_bytes)
@@ -90,7 +88,7 @@ def read_reference(place: str, split: str, max_bytes: int) -> Reference:
         source = place
     digest = hashlib.sha256()
     for structure in structures:
-        digest.update(structure.coordinates.tobytes())
+        digest.update(structure.backbone.coordinates.tobytes())
     return Reference(structures, digest.hexdigest()[:16], f"{source}, {len(structures):,} chains")
 
 
@@ -107,11 +105,11 @@ def novelty(
     missing = [(key, item) for key, item in zip(keys, structures, strict=True) if not kept.has(key, _is_nearest)]
     progress(len(structures) - len(missing))
     if missing:
-        chains = [structure.coordinates for structure in reference.structures]
+        chains = [structure.backbone.coordinates for structure in reference.structures]
         known = References.of([structure.name for structure in reference.structures], chains)
         for start in range(0, len(missing), _STRUCTURES_AT_ONCE):
             some = missing[start : start + _STRUCTURES_AT_ONCE]
-            asked = [item.coordinates for _, item in some]
+            asked = [item.backbone.coordinates for _, item in some]
             found = highest_tm(asked, known, candidates=candidates)
             kept.update(
                 (key, best and [round(best.tm, 5), best.name]) for (key, _), best in zip(some, found, strict=True)

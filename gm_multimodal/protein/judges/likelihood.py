@@ -13,9 +13,10 @@ from torch import Tensor
 from gm_multimodal.network import Network
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.product import Known, Product
-from gm_multimodal.protein.backbone import frames_from_backbone
+from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.batch import SEQUENCE, single_chain
-from gm_multimodal.protein.metrics.definition import Definition, Subject
+from gm_multimodal.protein.frames import frames_from_backbone
+from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.tasks import STRUCTURE, place_origin
 from gm_multimodal.sampling.flow_density import flow_density
 from gm_multimodal.sampling.grids import ShrinkingGrid
@@ -60,7 +61,7 @@ class Likelihood:
     device: torch.device
     seed: int = 0
 
-    def sequence_given_structure(self, subject: Subject, *, rounds: int = 8, levels: int = 8) -> Nats:
+    def sequence_given_structure(self, subject: Backbone, *, rounds: int = 8, levels: int = 8) -> Nats:
         """Estimate the bound of -log p(sequence | structure): what the model pays to fill in the residue types.
 
         Args:
@@ -77,7 +78,7 @@ class Likelihood:
         pooled = MaskingTerms(torch.cat([x.weights for x in found]), torch.cat([x.losses for x in found]))
         return _nats(totals, pooled.per_site.double().cpu().numpy())
 
-    def structure(self, subject: Subject, *, estimates: int = 4, steps: int = 20, given: bool = False) -> Nats:
+    def structure(self, subject: Backbone, *, estimates: int = 4, steps: int = 20, given: bool = False) -> Nats:
         """Estimate the nats that tell the backbone frames, up to a blur, from all else the model could have made.
 
         That is E log p_t(x | z) - log p_t(x), x ~ p_t(. | z) at the time when BLUR is left. Low for what the model
@@ -95,7 +96,7 @@ class Likelihood:
         density = flow_density(self.network, self.product, known, STRUCTURE, grid, noise)
         return _nats(density.description.double(), np.empty(0))
 
-    def _known(self, subject: Subject, rows: int, given: Sequence[str]) -> Known:
+    def _known(self, subject: Backbone, rows: int, given: Sequence[str]) -> Known:
         length = len(subject.tokens)
         present = torch.ones(rows, length, dtype=torch.bool, device=self.device)
         x, rotations = frames_from_backbone(torch.from_numpy(subject.coordinates).double())
@@ -105,7 +106,7 @@ class Likelihood:
         mask = {name: torch.full_like(present, name in given) for name in self.product}
         return place_origin(Known(values, mask, single_chain(present)))
 
-    def _noise(self, subject: Subject, *use: int) -> SharedNoise:
+    def _noise(self, subject: Backbone, *use: int) -> SharedNoise:
         digest = hashlib.blake2b(np.ascontiguousarray(subject.coordinates, dtype=np.float32).tobytes(), digest_size=8)
         key = int.from_bytes(digest.digest(), "little")
         return SharedNoise.keyed(self.seed, key, *use, device=self.device)
@@ -154,11 +155,11 @@ class LikelihoodJudge:
             ),
         }
 
-    def judge(self, subjects: Sequence[Subject]) -> Sequence[Mapping[str, float | str | None]]:
+    def judge(self, subjects: Sequence[Backbone]) -> Sequence[Mapping[str, float | str | None]]:
         """Estimate every structure by itself, whatever its company."""
         return [self._judge_one(subject) for subject in subjects]
 
-    def _judge_one(self, subject: Subject) -> dict[str, float | str | None]:
+    def _judge_one(self, subject: Backbone) -> dict[str, float | str | None]:
         length = len(subject.tokens)
         sequence = self._model.sequence_given_structure(subject)
         structure = self._model.structure(subject) if length > 1 else None  # one residue has no shape

@@ -7,9 +7,10 @@ import biotite.structure as struc
 import numpy as np
 import numpy.typing as npt
 
+from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.judges.folding import Fold, Folder
 from gm_multimodal.protein.judges.protein_mpnn import MODEL, ProteinMPNN
-from gm_multimodal.protein.metrics.definition import Definition, Subject
+from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.metrics.tm_score import paired_tm_score
 
 DESIGNABLE: Final = 2.0
@@ -58,7 +59,7 @@ class SelfConsistency:
         found |= _define("sc_mpnn_best", best, tool, version)
         return found | _define("sc_mpnn_first", f"the first of {drawn} (PMPNN 1)", tool, version)
 
-    def judge(self, subjects: Sequence[Subject]) -> Sequence[Mapping[str, float | str | None]]:
+    def judge(self, subjects: Sequence[Backbone]) -> Sequence[Mapping[str, float | str | None]]:
         """Fold all sequences of all structures together, and compare."""
         sequences = [self._sequences_of(subject) for subject in subjects]
         folds = iter(self._folder.fold([tokens for some in sequences for tokens in some]))
@@ -67,13 +68,13 @@ class SelfConsistency:
             for subject, some in zip(subjects, sequences, strict=True)
         ]
 
-    def _sequences_of(self, subject: Subject) -> list[npt.NDArray[np.int64]]:
+    def _sequences_of(self, subject: Backbone) -> list[npt.NDArray[np.int64]]:
         if self._mpnn is None:
             return [subject.tokens]
         drawn = self._mpnn.design(subject.coordinates, count=self._sequences, seed=self._seed)
         return [subject.tokens, *drawn.tokens]
 
-    def _compare(self, subject: Subject, folds: Sequence[Fold]) -> Columns:
+    def _compare(self, subject: Backbone, folds: Sequence[Fold]) -> Columns:
         own, *drawn = folds
         chosen = {"sc_own": own}
         if drawn:
@@ -87,7 +88,7 @@ class SelfConsistency:
         return row
 
 
-def _figures(subject: Subject, fold: Fold) -> Columns:
+def _figures(subject: Backbone, fold: Fold) -> Columns:
     backbone = rmsd(subject.coordinates, fold.coordinates, _N_CA_C)
     return {
         "rmsd_ca": rmsd(subject.coordinates, fold.coordinates, _CA),

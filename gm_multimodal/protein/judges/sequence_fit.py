@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import final
 
+from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.judges.protein_mpnn import MODEL, ProteinMPNN
-from gm_multimodal.protein.metrics.definition import Definition, Subject
+from gm_multimodal.protein.metrics.definition import Definition
 
 ORDERS = 8
 """Random orders over which the score of a given sequence is averaged."""
@@ -48,11 +49,11 @@ class SequenceFit:
             ),
         }
 
-    def judge(self, subjects: Sequence[Subject]) -> Sequence[Mapping[str, float | str | None]]:
+    def judge(self, subjects: Sequence[Backbone]) -> Sequence[Mapping[str, float | str | None]]:
         """Score every structure by itself, whatever its company."""
         return [self._judge_one(subject) for subject in subjects]
 
-    def _judge_one(self, subject: Subject) -> dict[str, float | str | None]:
+    def _judge_one(self, subject: Backbone) -> dict[str, float | str | None]:
         own = self._mpnn.score(subject.coordinates, subject.tokens, orders=ORDERS, seed=self._seed)
         drawn = self._mpnn.design(
             subject.coordinates, count=self._sequences, temperature=self._temperature, seed=self._seed

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, final
 
-import numpy as np
-import numpy.typing as npt
+from gm_multimodal.protein.backbone import Backbone
 
 
 @final
@@ -28,22 +27,6 @@ class Definition:
     threshold: str = ""
 
 
-@final
-@dataclass(frozen=True)
-class Subject:
-    """One chain to be judged.
-
-    Attributes:
-        name: of the file or design.
-        coordinates: N, CA, C, O, [L, 4, 3] float32 (Angstrom).
-        tokens: residue types, [L] int64 in 0 ... 19.
-    """
-
-    name: str
-    coordinates: npt.NDArray[np.float32]
-    tokens: npt.NDArray[np.int64]
-
-
 class Judge(Protocol):
     """Adds columns to the table of structures; a tool that is absent is an error at construction, with what to do."""
 
@@ -52,6 +35,6 @@ class Judge(Protocol):
         """What each of its columns means, in the order of the table."""
         ...
 
-    def judge(self, subjects: Sequence[Subject]) -> Sequence[Mapping[str, float | str | None]]:
-        """Return the columns of each structure; None where a figure cannot be computed."""
+    def judge(self, subjects: Sequence[Backbone]) -> Sequence[Mapping[str, float | str | None]]:
+        """Return the columns of each protein; None where a figure cannot be computed."""
         ...

@@ -60,13 +60,18 @@ def _biotite(text: str) -> Definition:
 
 
 def _psea(structure: Structure) -> tuple[float, float, float]:
-    shares = secondary_structure_shares(structure.coordinates)
+    shares = secondary_structure_shares(structure.backbone.coordinates)
     return shares.helix, shares.strand, shares.coil
 
 
 def _ca_ca(structure: Structure) -> tuple[float] | None:
-    distances = geometry.ca_ca_distances(structure.coordinates)[structure.bonded]
+    distances = geometry.ca_ca_distances(structure.backbone.coordinates)[structure.bonded]
     return (float(np.mean(np.abs(distances - 3.8) <= 0.1)),) if len(distances) else None
+
+
+def _compactness(structure: Structure) -> tuple[float, float]:
+    coordinates = structure.backbone.coordinates
+    return geometry.radius_of_gyration(coordinates), geometry.gyration_ratio(coordinates)
 
 
 def _single(value: float | None) -> tuple[float | None]:
@@ -87,7 +92,7 @@ GROUPS: Final = (
     ),
     Group(
         {"peptide_valid": _ours("Share of peptide bonds of proper length", "C, N", "1.33 +- 0.1 A")},
-        lambda s: _single(bonds.peptide_validity(s.coordinates, s.bonded)),
+        lambda s: _single(bonds.peptide_validity(s.backbone.coordinates, s.bonded)),
         _NO_BOND,
     ),
     Group(
@@ -98,14 +103,14 @@ GROUPS: Final = (
                 "10 degrees",
             )
         },
-        lambda s: _single(bonds.angle_validity(s.coordinates, s.bonded)),
+        lambda s: _single(bonds.angle_validity(s.backbone.coordinates, s.bonded)),
     ),
     Group(
         {
             "omega_trans": _ours("Share of peptide bonds that are trans", "CA, C, N", "|omega| > 150 degrees"),
             "omega_cis": _ours("Share of peptide bonds that are cis", "CA, C, N", "|omega| < 30 degrees"),
         },
-        lambda s: bonds.omega_shares(s.coordinates, s.bonded),
+        lambda s: bonds.omega_shares(s.backbone.coordinates, s.bonded),
         _NO_BOND,
     ),
     Group(
@@ -123,19 +128,19 @@ GROUPS: Final = (
                 "10-degree bins",
             ),
         },
-        lambda s: ramachandran.region_shares(s.torsions, s.tokens),
+        lambda s: ramachandran.region_shares(s.torsions, s.backbone.tokens),
         "no residue between two neighbours",
     ),
     Group(
         {"clashes": _ours("Pairs of residues more than two apart whose CA nearly coincide", "CA", "3.0 A")},
-        lambda s: _single(float(geometry.ca_clashes(s.coordinates))),
+        lambda s: _single(float(geometry.ca_clashes(s.backbone.coordinates))),
     ),
     Group(
         {
             "radius_of_gyration": _ours("Root mean square distance from the centroid, A", "CA"),
             "gyration_ratio": _ours("Radius of gyration over 2.2 L^0.38 A; near 1 for globular proteins", "CA"),
         },
-        lambda s: (geometry.radius_of_gyration(s.coordinates), geometry.gyration_ratio(s.coordinates)),
+        _compactness,
     ),
     Group(
         {
@@ -159,20 +164,20 @@ GROUPS: Final = (
                 "Pairs of residues at least three apart with near CA, per residue", "CA", "8 A"
             ),
         },
-        lambda s: _single(contacts.contacts_per_residue(s.coordinates)),
+        lambda s: _single(contacts.contacts_per_residue(s.backbone.coordinates)),
     ),
     Group(
         {"contact_order": _ours("Mean separation of contacts along the chain over its length", "CA", "8 A")},
-        lambda s: _single(contacts.relative_contact_order(s.coordinates)),
+        lambda s: _single(contacts.relative_contact_order(s.backbone.coordinates)),
         "no contact",
     ),
     Group(
         {"sequence_entropy": _ours("Entropy of the composition in bits; 4.32 at most")},
-        lambda s: _single(composition.composition_entropy(s.tokens)),
+        lambda s: _single(composition.composition_entropy(s.backbone.tokens)),
     ),
     Group(
         {"low_complexity": _ours("Share of residues in a window of 12 of low entropy (SEG)", "", "2.2 bits")},
-        lambda s: _single(composition.low_complexity_share(s.tokens)),
+        lambda s: _single(composition.low_complexity_share(s.backbone.tokens)),
         "fewer than 12 residues",
     ),
     Group(

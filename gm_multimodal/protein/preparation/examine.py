@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.errors import StructureError
+from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.breaks import chain_breaks, chain_positions
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.metrics.secondary_structure import SecondaryStructure, secondary_structure_shares
 from gm_multimodal.protein.preparation.sources import Source
-from gm_multimodal.protein.residues import decode
 from gm_multimodal.protein.structure import DUPLICATES, NOT_FINITE, NUCLEOTIDES, Chain, chains_of
 from gm_multimodal.protein.structure_file import StructureFile, open_structure
 
@@ -82,17 +82,13 @@ class Rejection:
 @final
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive residues of a chain that go into the dataset as one row; fields as the columns (see `shards`)."""
+    """Consecutive residues of a chain that go into the dataset as one row; other fields as its columns (`shards`)."""
 
     id: str
     source: str
     chain: str
     model: int
-    sequence: str
-    coordinates: npt.NDArray[np.float32]
-    residue_numbers: npt.NDArray[np.int64]
-    insertion_codes: list[str]
-    positions: npt.NDArray[np.int64]
+    backbone: Backbone
     shares: SecondaryStructure
     gyration_ratio: float
     resolution: float | None
@@ -174,7 +170,7 @@ def _stretches(
         fault, number = max(chain.faults.items(), key=lambda item: item[1])
         yield refuse(f"only {fault}", number)
         return
-    breaks = chain_breaks(chain.coordinates)
+    breaks = chain_breaks(chain.backbone.coordinates)
     if criteria.gaps == "reject" and breaks.any():
         yield refuse("gaps", int(breaks.sum()))
         return
@@ -187,8 +183,9 @@ def _judge(
     source: Source, file: StructureFile, model: int, chain: Chain, part: slice, criteria: Criteria
 ) -> Stretch | Rejection:
     """Return the residues `part` of a chain as a row, or why they are none."""
-    xyz, numbers, codes = chain.coordinates[part], chain.residue_numbers[part], chain.insertion_codes[part]
-    residues = f"{numbers[0]}{codes[0]}-{numbers[-1]}{codes[-1]}"
+    backbone = chain.backbone[part]
+    xyz, first, last = backbone.coordinates, backbone.names[0], backbone.names[-1]
+    residues = f"{first.number}{first.insertion_code}-{last.number}{last.insertion_code}"
 
     def refuse(reason: str, number: float) -> Rejection:
         return Rejection(source.name, chain.id, residues, reason, round(number, 4))
@@ -210,17 +207,11 @@ def _judge(
     if _exceeds(shares.coil, criteria.max_coil):
         return refuse(f"coil share above {criteria.max_coil:g}", shares.coil)
     return Stretch(
-        id=_id(
-            source, chain, f"{numbers[0]}{codes[0]}", model if criteria.models == "all" and file.models > 1 else None
-        ),
+        id=_id(source, first, model if criteria.models == "all" and file.models > 1 else None),
         source=source.name,
         chain=chain.id,
         model=model,
-        sequence=decode(chain.tokens[part]),
-        coordinates=xyz,
-        residue_numbers=numbers,
-        insertion_codes=codes,
-        positions=chain_positions(chain_breaks(xyz), numbers),
+        backbone=replace(backbone, position=chain_positions(chain_breaks(xyz), backbone.numbers)),
         shares=shares,
         gyration_ratio=ratio,
         resolution=file.resolution,
@@ -253,7 +244,8 @@ def _exceeds(value: float | None, bound: float | None) -> bool:
     return value is not None and bound is not None and not math.isnan(value) and value > bound
 
 
-def _id(source: Source, chain: Chain, first: str, model: int | None) -> str:
+def _id(source: Source, first: ResidueId, model: int | None) -> str:
     name = source.name.lower().removesuffix(".gz")
     stem = source.name[: name.rindex(".")].replace("/", "_")
-    return f"{stem}_{chain.id or '-'}_{first}" + (f"_m{model}" if model is not None else "")
+    name = f"{stem}_{first.chain or '-'}_{first.number}{first.insertion_code}"
+    return name + (f"_m{model}" if model is not None else "")

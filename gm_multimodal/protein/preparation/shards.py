@@ -22,6 +22,7 @@ from gm_multimodal.printable import message, printable
 from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.preparation.examine import Criteria, Outcome, Rejection, Stretch
 from gm_multimodal.protein.preparation.sources import Source
+from gm_multimodal.protein.residues import decode
 from gm_multimodal.reading import DATASET_SHARE, MAX_DATASET_BYTES
 
 MOST_FILES: Final = 64
@@ -198,13 +199,13 @@ def _row(stretch: Stretch) -> dict[str, Any]:
         "source": printable(stretch.source),
         "chain": stretch.chain,
         "model": stretch.model,
-        "sequence": stretch.sequence,
-        "length": len(stretch.sequence),
-        "coordinates": stretch.coordinates.ravel(),
-        "first_residue": int(stretch.residue_numbers[0]),
-        "residue_numbers": stretch.residue_numbers,
-        "insertion_codes": stretch.insertion_codes,
-        "positions": stretch.positions,
+        "sequence": decode(stretch.backbone.tokens),
+        "length": len(stretch.backbone),
+        "coordinates": stretch.backbone.coordinates.ravel(),
+        "first_residue": stretch.backbone.names[0].number,
+        "residue_numbers": stretch.backbone.numbers,
+        "insertion_codes": [name.insertion_code for name in stretch.backbone.names],
+        "positions": stretch.backbone.position,
         "helix": stretch.shares.helix,
         "strand": stretch.shares.strand,
         "radius_of_gyration_ratio": stretch.gyration_ratio,

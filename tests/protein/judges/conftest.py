@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
-from gm_multimodal.protein.metrics.definition import Subject
 from gm_multimodal.protein.structure import read_backbone
 
 
@@ -16,13 +16,12 @@ def mpnn() -> ProteinMPNN:
 
 
 @pytest.fixture(scope="session")
-def subject(data_folder: Path) -> Subject:
+def subject(data_folder: Path) -> Backbone:
     """A real chain of 58 residues."""
-    chain = read_backbone(data_folder / "3c4s_A_1.pdb")[0]
-    return Subject("3c4s_A_1", chain.coordinates, chain.tokens)
+    return read_backbone(data_folder / "3c4s_A_1.pdb")[0]
 
 
 @pytest.fixture(scope="session")
-def fragment(subject: Subject) -> Subject:
+def fragment(subject: Backbone) -> Backbone:
     """Its first 30 residues."""
-    return Subject("fragment", subject.coordinates[:30], subject.tokens[:30])
+    return subject[:30]

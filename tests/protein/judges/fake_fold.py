@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gm_multimodal.protein.backbone import unbroken
 from gm_multimodal.protein.output import write_structure
 from gm_multimodal.protein.residues import encode
 from gm_multimodal.protein.structure import read_backbone
@@ -29,7 +30,8 @@ def main(fasta: str, out: str, structure: str, mode: str = "good") -> None:
         folder.mkdir(exist_ok=True)
         for rank in ("1", "2"):
             path = folder / f"{name[1:]}_rank_{rank}.pdb"
-            write_structure(path, moved + (rank == "2") * 2 * shake, tokens, confidence, title="fake", remarks=[])
+            chain = unbroken(moved + (rank == "2") * 2 * shake, tokens)
+            write_structure(path, chain, confidence, title="fake", remarks=[])
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import dataclasses
 import shlex
 import sys
 from pathlib import Path
@@ -8,7 +9,6 @@ import pytest
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.judges.fold_command import FoldCommand
 from gm_multimodal.protein.judges.self_consistency import SelfConsistency, rmsd
-from gm_multimodal.protein.metrics.definition import Subject
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_fold_is_read_back_in_the_order_of_the_sequences(fake, subject):
 def test_a_structure_that_folds_back_is_designable(fake, subject):
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
     turn *= np.sign(np.linalg.det(turn))
-    moved = Subject("moved", (subject.coordinates @ turn + 7).astype(np.float32), subject.tokens)
+    moved = dataclasses.replace(subject, coordinates=(subject.coordinates @ turn + 7).astype(np.float32))
     judge = SelfConsistency(FoldCommand(fake()))
     row = judge.judge([moved])[0]
     assert row["sc_own_rmsd_ca"] < 0.01 and row["sc_own_rmsd_n_ca_c"] < 0.01

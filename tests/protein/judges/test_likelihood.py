@@ -1,9 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from gm_multimodal.protein.judges.likelihood import Likelihood, LikelihoodJudge
-from gm_multimodal.protein.metrics.definition import Subject
 from gm_multimodal.training.checkpoints import load_checkpoint, resolve
 
 
@@ -15,7 +16,7 @@ def model() -> Likelihood:
 
 def test_the_model_finds_a_real_sequence_likelier_than_its_shuffle(model, subject):
     """Both are scored behind the same masks, so that their difference varies less than either."""
-    shuffled = Subject("x", subject.coordinates, np.random.default_rng(0).permutation(subject.tokens))
+    shuffled = dataclasses.replace(subject, tokens=np.random.default_rng(0).permutation(subject.tokens))
     own, other = (model.sequence_given_structure(s, rounds=4, levels=4) for s in (subject, shuffled))
     length = len(subject.tokens)
     assert other.mean - own.mean > 5 * (own.error + other.error) > 0
@@ -34,19 +35,20 @@ def test_the_model_finds_a_real_backbone_likelier_than_a_shaken_one(model, subje
     rng = np.random.default_rng(0)
     shaken = subject.coordinates + rng.normal(0, 1.0, (len(subject.tokens), 1, 3)).astype(np.float32)
     own, other = (
-        model.structure(Subject("x", x, subject.tokens), estimates=2, steps=6) for x in (subject.coordinates, shaken)
+        model.structure(dataclasses.replace(subject, coordinates=x), estimates=2, steps=6)
+        for x in (subject.coordinates, shaken)
     )
     assert other.mean - own.mean > 5 * (own.error + other.error) > 0
 
 
 def test_figures_do_not_depend_on_place_company_or_name(model, fragment):
-    part = Subject("part", fragment.coordinates[:20], fragment.tokens[:20])
+    part = fragment[:20]
     judge = LikelihoodJudge(model, "base", "0")
     together = judge.judge([fragment, part])
-    assert judge.judge([Subject("other", part.coordinates, part.tokens)])[0] == together[1]
+    assert judge.judge([part])[0] == together[1]
     assert list(together[0]) == list(judge.definitions)
 
 
 def test_a_single_residue_has_a_type_but_no_shape(model, subject):
-    row = LikelihoodJudge(model, "base", "0").judge([Subject("x", subject.coordinates[:1], subject.tokens[:1])])[0]
+    row = LikelihoodJudge(model, "base", "0").judge([subject[:1]])[0]
     assert row["model_sequence_nats"] > 0 and row["model_structure_nats"] is None

@@ -7,7 +7,6 @@ import torch
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
 from gm_multimodal.protein.judges.sequence_fit import SequenceFit
-from gm_multimodal.protein.metrics.definition import Subject
 from gm_multimodal.protein.residues import RESIDUES
 
 
@@ -58,10 +57,10 @@ def test_many_sequences_are_drawn_in_batches_that_know_nothing_of_each_other(mpn
 
 
 def test_the_figures_of_a_structure_do_not_depend_on_its_company_or_name(mpnn, fragment):
-    part = Subject("part", fragment.coordinates[:20], fragment.tokens[:20])
+    part = fragment[:20]
     judge = SequenceFit(mpnn, sequences=2)
     together = judge.judge([part, fragment])
-    alone = judge.judge([Subject("other", fragment.coordinates, fragment.tokens)])
+    alone = judge.judge([fragment])
     assert together[1] == alone[0]
     assert list(alone[0]) == list(judge.definitions)
     assert 0 < alone[0]["mpnn_recovery"] <= alone[0]["mpnn_recovery_best"] < 1

@@ -42,40 +42,40 @@ def test_a_whole_chain_is_one_row(examined, lines, data_folder):
     [row] = outcome.accepted
     [chain] = read_backbone(data_folder / "3op9_A_6.pdb")
     assert (row.id, row.source, row.chain, row.model) == ("awkward_A_1", "awkward.pdb", "A", 1)
-    assert row.sequence == decode(chain.tokens)
-    np.testing.assert_array_equal(row.coordinates, chain.coordinates)
-    np.testing.assert_array_equal(row.positions, np.arange(69))
+    assert decode(row.backbone.tokens) == decode(chain.tokens)
+    np.testing.assert_array_equal(row.backbone.coordinates, chain.coordinates)
+    np.testing.assert_array_equal(row.backbone.position, np.arange(69))
     assert row.shares == secondary_structure_shares(chain.coordinates)
 
 
 def test_gaps_split_mark_or_reject(examined, lines):
     gapped = without(lines, 30, 33)
     first, second = examined(gapped).accepted
-    assert (first.id, len(first.sequence)) == ("awkward_A_1", 29)
-    assert (second.id, len(second.sequence)) == ("awkward_A_34", 36)
+    assert (first.id, len(first.backbone)) == ("awkward_A_1", 29)
+    assert (second.id, len(second.backbone)) == ("awkward_A_34", 36)
     [row] = examined(gapped, gaps="mark").accepted
-    assert len(row.sequence) == 65
-    assert np.flatnonzero(np.diff(row.positions) != 1).tolist() == [28]
-    assert row.positions[29] - row.positions[28] == 5
+    assert len(row.backbone) == 65
+    assert np.flatnonzero(np.diff(row.backbone.position) != 1).tolist() == [28]
+    assert row.backbone.position[29] - row.backbone.position[28] == 5
     assert reasons(examined(gapped, gaps="reject")) == [("gaps", 1)]
 
 
 def test_a_gap_that_the_numbers_hide_is_seen_in_the_coordinates(examined, lines):
     hidden = without(lines, 30, 33)
     hidden = [edit(line, 22, f"{number(line) - 4:4d}") if number(line) > 33 else line for line in hidden]
-    assert [len(row.sequence) for row in examined(hidden).accepted] == [29, 36]
+    assert [len(row.backbone) for row in examined(hidden).accepted] == [29, 36]
     [row] = examined(hidden, gaps="mark").accepted
-    assert row.positions[29] - row.positions[28] == 2
+    assert row.backbone.position[29] - row.backbone.position[28] == 2
 
 
 def test_numbers_that_jump_and_insertion_codes_are_no_gaps(examined, lines):
     jumped = [edit(line, 22, f"{number(line) + 100:4d}") if number(line) > 33 else line for line in lines]
     jumped = [edit(line, 22, "  10A") if number(line) == 11 else line for line in jumped]
     [row] = examined(jumped).accepted
-    assert len(row.sequence) == 69
-    np.testing.assert_array_equal(row.positions, np.arange(69))
-    assert row.insertion_codes[10] == "A"
-    assert row.residue_numbers[[9, 10, 11]].tolist() == [10, 10, 12]
+    assert len(row.backbone) == 69
+    np.testing.assert_array_equal(row.backbone.position, np.arange(69))
+    assert row.backbone.names[10].insertion_code == "A"
+    assert row.backbone.numbers[[9, 10, 11]].tolist() == [10, 10, 12]
 
 
 def test_chains_are_chosen(examined, lines):

@@ -61,7 +61,7 @@ def _structure(
             "ca": _packed(_upright(structure)[0]),
             "ss": "".join("H" if c in HELIX else "E" if c in STRAND else "C" for c in structure.letters),
             "rama": _region_letters(structure),
-            "sequence": decode(structure.tokens),
+            "sequence": decode(structure.backbone.tokens),
         }
         if structure.residue_confidence is not None:
             shares = np.clip(100 * structure.residue_confidence, 0, 100).astype(np.uint8)
@@ -77,13 +77,13 @@ def _short(value: float | str | None) -> float | str | None:
 def _region_letters(structure: Structure) -> str:
     known = np.isfinite(structure.torsions).all(axis=1)
     letters = np.full(len(structure), "-")
-    letters[known] = ramachandran.regions(structure.torsions, structure.tokens).astype(str)
+    letters[known] = ramachandran.regions(structure.torsions, structure.backbone.tokens).astype(str)
     return "".join(letters)
 
 
 def _upright(structure: Structure) -> tuple[Floats, Floats, Floats]:
     """Alpha carbons about their centroid, the longest axis to the right and the shortest towards the reader."""
-    ca = np.asarray(structure.coordinates[:, 1], dtype=np.float64)
+    ca = np.asarray(structure.backbone.coordinates[:, 1], dtype=np.float64)
     centre = ca.mean(axis=0)
     _, _, axes = np.linalg.svd(ca - centre, full_matrices=True)
     axes[2] *= np.sign(np.linalg.det(axes))  # a mirror image would be another protein
@@ -127,6 +127,7 @@ def _frames(structure: Structure, frames: npt.NDArray[np.float32]) -> list[str]:
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, MOST_FRAMES).round().astype(int))].astype(np.float64)
     _, centre, axes = _upright(structure)
     points = chosen.transpose(2, 1, 0)
-    design = np.repeat(np.asarray(structure.coordinates[:, 1], dtype=np.float64).T[..., None], len(chosen), axis=2)
+    ca = np.asarray(structure.backbone.coordinates[:, 1], dtype=np.float64)
+    design = np.repeat(ca.T[..., None], len(chosen), axis=2)
     moved = superpose(points, design, np.ones(points.shape[1:])).apply(points)
     return [_packed((frame - centre) @ axes.T) for frame in moved.transpose(2, 1, 0)]

@@ -25,7 +25,7 @@ Rows = Sequence[Mapping[str, float | str | None]]
 def ramachandran_plots(structures: Sequence[Structure]) -> list[str]:
     """A figure for each kind of residue: the designs' torsions as squares of 5 degrees upon the regions."""
     angles = np.concatenate([structure.torsions for structure in structures])
-    classes = np.concatenate([ramachandran.residue_classes(structure.tokens) for structure in structures])
+    classes = np.concatenate([ramachandran.residue_classes(structure.backbone.tokens) for structure in structures])
     known = np.isfinite(angles).all(axis=1)
     titles = ("General", "Glycine", "Proline", "Before proline")
     figures = []

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gm_multimodal.protein.backbone import backbone_from_frames, frames_from_backbone, ideal_atoms
 from gm_multimodal.protein.dataset import read_chains
+from gm_multimodal.protein.frames import backbone_from_frames, frames_from_backbone, ideal_atoms
 from gm_multimodal.spaces.rotations import Rotations
 from tests.networks.trunks import random_state
 
@@ -32,7 +32,7 @@ def test_frames_have_their_axes_where_they_are_said_to_be():
 
 def test_real_chains_give_rotations_and_move_with_their_coordinates(chains):
     turn = random_state(1, 1, torch.float32, seed=3)["rotations"][0, 0]
-    for coordinates in (row.coordinates for row in chains.rows[:5]):
+    for coordinates in (row.backbone.coordinates for row in chains.rows[:5]):
         atoms = torch.from_numpy(coordinates)
         x, r = frames_from_backbone(atoms)
         assert Rotations().contains(r, tolerance=1e-5).all()
@@ -44,7 +44,7 @@ def test_real_chains_give_rotations_and_move_with_their_coordinates(chains):
 def test_real_chains_come_back_within_ideal_geometry(chains):
     """CA exactly, the others as far off as real angles are from ideal ones: N by .05, C by .01, O by .07 Angstrom."""
     errors = []
-    for coordinates in (row.coordinates for row in chains.rows):
+    for coordinates in (row.backbone.coordinates for row in chains.rows):
         atoms = torch.from_numpy(coordinates)
         errors.append((backbone_from_frames(*frames_from_backbone(atoms)) - atoms).norm(dim=-1)[:-1])
     n, ca, c, o = torch.cat(errors).unbind(-1)
