@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scripts.theory_tables import table
 from torch import Tensor
 
 from gm_multimodal.noise import SharedNoise
@@ -29,6 +28,7 @@ from gm_multimodal.protein.frames import frames_from_backbone
 from gm_multimodal.protein.structure import read_backbone
 from gm_multimodal.spaces.categorical import draw_categorical
 from gm_multimodal.spaces.rotations import Rotations
+from scripts.benchmarks.theory_tables import table
 from tests.theory.posterior import log_likelihood
 
 SO3 = Rotations()

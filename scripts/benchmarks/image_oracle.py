@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import final
 
 import torch
-from scripts.theory_tables import table
 from torch import Tensor
 
 from gm_multimodal.images.dataset import load_images
@@ -33,6 +32,7 @@ from gm_multimodal.sampling.sampler import Sampler
 from gm_multimodal.schedules import Linear
 from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
+from scripts.benchmarks.theory_tables import table
 
 NAME = "pixels"
 PATH = GaussianPath(Euclidean(1))
@@ -110,6 +110,7 @@ class ReadPosterior:
     is_joint: bool
     output_shape: tuple[int, ...] = (K,)
     predicts: type = ImagePosterior
+    space: Euclidean = PATH.space
 
     def __call__(self, output: Tensor, x: Tensor, t: Tensor) -> ImagePosterior:
         """Take the first pixel's."""
