@@ -1,5 +1,7 @@
 """The package's own error vocabulary: what a user can mend, and what only the programmer can."""
 
+from collections.abc import Iterable
+
 from gm_multimodal.printable import message
 
 
@@ -43,4 +45,34 @@ class TooLarge(UserInputError):
 
 
 class IncompatibleProcess(TypeError):
-    """A process that does not fit its path or its superposition partners, found before any step is taken."""
+    """Parts that do not fit each other: a path and a process, a factor and what is given or predicted of it.
+
+    Found where they are put together, before anything is drawn; the message shows both sides.
+    """
+
+
+def expect(owner: object, name: str, part: object, *kinds: type) -> None:
+    """Refuse a part of another kind than an object is made of.
+
+    Args:
+        owner: the object, or the name of a function.
+        name: of the part.
+        part: what came.
+        kinds: classes or protocols, one of which will do.
+
+    Raises:
+        IncompatibleProcess: naming the object, what it takes and what came.
+    """
+    # A class has the methods of its objects, and would pass for one of them.
+    if isinstance(part, kinds) and not isinstance(part, type):
+        return
+    wanted = " or ".join(kind.__name__ for kind in kinds)
+    came = f"the class {part.__name__}" if isinstance(part, type) else message(repr(part))
+    who = owner if isinstance(owner, str) else type(owner).__name__
+    raise IncompatibleProcess(f"{who} takes {wanted} for its {name}, not {came}.")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a message shows them: a, b and c."""
+    *others, last = names or ("nothing",)
+    return message(f"{', '.join(others)} and {last}" if others else last)

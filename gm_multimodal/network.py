@@ -1,16 +1,17 @@
 """What a network is to the objective and the sampler: tensors in, tensors out, and how these are read."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.errors import IncompatibleProcess, listed
 from gm_multimodal.parameterizations.base import Prediction
 from gm_multimodal.product import Product, State
 from gm_multimodal.sites import Sites
 
 
+@runtime_checkable
 class Network(Protocol):
     """A function of the joint state; what it says of a factor depends on all factors (arXiv 2410.20587, prop. 4)."""
 
@@ -44,6 +45,21 @@ def predict(
     return read(network(state, times, sites, previous), product, state, times)
 
 
+def named(outputs: object) -> Mapping[str, Tensor]:
+    """Return what a network gave, if it is tensors by name.
+
+    Raises:
+        IncompatibleProcess: it is anything else.
+    """
+    if not isinstance(outputs, Mapping):
+        came = f"a {type(outputs).__name__}"
+    elif strange := sorted({type(x).__name__ for x in outputs.values() if not isinstance(x, Tensor)}):
+        came = f"a dictionary of {listed(strange)}"
+    else:
+        return outputs
+    raise IncompatibleProcess(f"the network returns {came}; give a dictionary with a tensor for each factor.")
+
+
 def read(
     outputs: Mapping[str, Tensor], product: Product, state: State, times: Mapping[str, Tensor]
 ) -> dict[str, Prediction]:
@@ -52,13 +68,17 @@ def read(
     Raises:
         IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
     """
+    outputs = named(outputs)
     for name, factor in product.items():
-        wanted = (*times[name].shape, *factor.parameterization.output_shape)
-        got = tuple(outputs[name].shape) if name in outputs else "nothing"
-        if got != wanted:
+        if name not in outputs:
             raise IncompatibleProcess(
-                f"the network emits {got} for {name}, but {factor.parameterization} reads {wanted}."
+                f"the network says nothing of the factor {name}: it emits {listed(outputs)}, but the factors are "
+                f"{listed(product)}."
             )
+        got, wanted = tuple(outputs[name].shape), (*times[name].shape, *factor.parameterization.output_shape)
+        if got != wanted:
+            reads = type(factor.parameterization).__name__
+            raise IncompatibleProcess(f"the network emits {got} for the factor {name}, but {reads} reads {wanted}.")
     return {name: factor.parameterization(outputs[name], state[name], times[name]) for name, factor in product.items()}
 
 

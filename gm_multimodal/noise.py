@@ -7,13 +7,14 @@ takes a `NoiseSource` and asks it for one `Noise` per (step, factor).
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
+@runtime_checkable
 class Noise(Protocol):
     """A stream of independent draws; the first axis of `shape` is the batch."""
 
@@ -31,6 +32,7 @@ class Noise(Protocol):
         ...
 
 
+@runtime_checkable
 class NoiseSource(Protocol):
     """A family of independent streams, one per simulation step and factor."""
 
@@ -92,7 +94,10 @@ class RowNoise:
         return self._fill(shape, lambda row, rest: row.random(rest)).clamp(max=largest)
 
     def _fill(self, shape: Sequence[int], draw: "_Draw") -> Tensor:
-        assert shape[0] == len(self.rows), f"{shape[0]} rows asked of a stream of {len(self.rows)}"
+        if shape[0] != len(self.rows):
+            raise ValueError(
+                f"{shape[0]} rows are drawn, but the noise has streams for {len(self.rows)}: give one for each."
+            )
         values = np.stack([draw(row, tuple(shape[1:])) for row in self.rows])
         return torch.from_numpy(values).to(device=self.device, dtype=self.dtype)
 

@@ -7,6 +7,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.checks import check_clean, check_known, check_points, check_times
+from gm_multimodal.errors import expect, listed
 from gm_multimodal.network import Network, means, predict, read
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction
@@ -93,12 +95,26 @@ def loss(network: Network, product: Product, state: State, *, noise: Noise, site
 
     Returns:
         The weighted sum over the factors, []. `matching_loss` has the parts, and takes times and what is given.
+
+    Raises:
+        ValueError: the points are not those of the factors; naming both.
+        IncompatibleProcess: the network's output is not what the factors read; naming both.
     """
-    if sites is None:
-        first = next(iter(state.values()))
-        sites = Sites.all_present(len(first), first.shape[1], first.device)
-    known = Known(state, {}, sites)
-    return matching_loss(network, product, known, every_time(product, sites, noise), noise).total
+    known = Known(state, {}, _sites_of(product, state) if sites is None else sites)
+    check_known(product, known, everywhere=True)
+    check_clean(product, known, everywhere=True)
+    times = every_time(product, known.sites, noise)
+    return matching_loss(network, product, known, times, noise).total
+
+
+def _sites_of(product: Product, state: State) -> Sites:
+    """Return the sites of the points of a state, all present."""
+    shared = [name for name in product if name in state]
+    if not shared:
+        raise ValueError(f"points are given of {listed(state)}, but the factors are {listed(product)}.")
+    x = state[shared[0]]
+    check_points(shared[0], product[shared[0]], x, None)
+    return Sites.all_present(x.shape[0], x.shape[1], x.device)
 
 
 def matching_loss(
@@ -122,7 +138,15 @@ def matching_loss(
 
     Returns:
         The loss in parts and in sum, and the predictions for auxiliary losses.
+
+    Raises:
+        ValueError: values, masks or times are not those of the factors at these sites; naming both.
+        IncompatibleProcess: the network's output is not what the factors read; naming both.
     """
+    expect("matching_loss", "network", network, Network)
+    expect("matching_loss", "noise", noise, Noise)
+    check_known(product, known, everywhere=True)
+    check_times(product, times, known.sites)
     times = known.times(times)
     state = corrupt(product, known, times, noise)
     previous = None

@@ -1,5 +1,6 @@
 """Products: named factors, each with its own process, parameterization and clock, and what is given of them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -7,13 +8,14 @@ from typing import final
 import torch
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.errors import IncompatibleProcess, expect, listed
 from gm_multimodal.noise import Noise
-from gm_multimodal.parameterizations.base import Parameterization
+from gm_multimodal.parameterizations.base import Parameterization, PathParameterization
 from gm_multimodal.processes.base import Process
-from gm_multimodal.schedules import Linear, Schedule
+from gm_multimodal.schedules import Linear, Schedule, expect_schedule
 from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.base import expand_as
+from gm_multimodal.spaces.euclidean import Euclidean
 
 State = Mapping[str, Tensor]
 """Factor name -> points [B, N, *E]; never changed in place."""
@@ -39,16 +41,36 @@ class Factor:
     centred: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a process that cannot follow what the parameterization predicts.
+        """Refuse parts that do not fit each other.
 
         Raises:
-            IncompatibleProcess: naming both.
+            IncompatibleProcess: the process cannot follow what the parameterization predicts, or they speak of
+                different spaces or paths; naming both.
+            ValueError: a weight that is negative or not a number.
         """
+        expect(self, "process", self.process, Process)
+        expect(self, "parameterization", self.parameterization, Parameterization)
+        expect_schedule(self, "clock", self.clock)
+        moves, reads = type(self.process).__name__, type(self.parameterization).__name__
         wanted, got = self.process.follows, self.parameterization.predicts
         if not issubclass(got, wanted):
+            raise IncompatibleProcess(f"{moves} follows {wanted.__name__}, but {reads} gives {got.__name__}.")
+        path = self.process.path
+        if path.space != self.parameterization.space:
             raise IncompatibleProcess(
-                f"{type(self.process).__name__} follows a {wanted.__name__}, "
-                f"but {type(self.parameterization).__name__} gives a {got.__name__}."
+                f"{moves} moves points of {path.space}, but {reads} speaks of points of {self.parameterization.space}: "
+                "give both one space."
+            )
+        if isinstance(self.parameterization, PathParameterization) and path != self.parameterization.path:
+            raise IncompatibleProcess(
+                f"{moves} keeps {path}, but {reads} speaks of the motion along {self.parameterization.path}: give both "
+                "one path."
+            )
+        if not 0 <= self.weight < math.inf:
+            raise ValueError(f"Factor: weight is {self.weight}; give 0 or a positive number.")
+        if self.centred and not isinstance(path.space, Euclidean):
+            raise IncompatibleProcess(
+                f"Factor: centred is True, but points of {path.space} have no mean; leave it out."
             )
 
     def prior(self, known: "Known", name: str, noise: Noise) -> Tensor:
@@ -67,6 +89,17 @@ class Factor:
 
 Product = Mapping[str, Factor]
 """Factor name -> Factor."""
+
+
+def factor_of(product: Product, name: str) -> Factor:
+    """Return a factor by its name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in product:
+        raise ValueError(f"there is no factor {name}: the factors are {listed(product)}.")
+    return product[name]
 
 
 @final
@@ -104,6 +137,10 @@ class Known:
     mask: Mapping[str, Tensor]
     sites: Sites
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what does not say of which sites something is known."""
+        expect(self, "sites", self.sites, Sites)
 
     def free(self, name: str) -> Tensor:
         """Tell which sites of a factor are generated, bool [B, N]."""

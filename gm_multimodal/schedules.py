@@ -5,15 +5,18 @@ A clock tau or a mixture weight k increases from 0 at t = 0 to 1 at t = 1. Every
 
 import math
 from dataclasses import dataclass
-from typing import Final, Protocol, final
+from typing import Final, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from gm_multimodal.errors import IncompatibleProcess, expect
 
 BISECTIONS: Final = 30
 """Halvings of [0, 1]: to the last digit of single precision."""
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """An increasing function tau with tau(0) = 0 and tau(1) = 1."""
 
@@ -24,6 +27,22 @@ class Schedule(Protocol):
     def derivative(self, t: Tensor) -> Tensor:
         """Evaluate d tau / dt, same shape as `t` [1/time]."""
         ...
+
+
+def expect_schedule(owner: object, name: str, schedule: object) -> None:
+    """Refuse a part of an object that is not a schedule from 0 to 1, naming both.
+
+    Raises:
+        IncompatibleProcess: what came is not a schedule, or has other values at the ends.
+    """
+    expect(owner, name, schedule, Schedule)
+    assert isinstance(schedule, Schedule)
+    first, last = schedule(torch.tensor([0.0, 1.0])).tolist()
+    if abs(first) > 1e-6 or abs(last - 1) > 1e-6:
+        raise IncompatibleProcess(
+            f"{type(owner).__name__} takes a schedule from 0 to 1 for its {name}; {schedule} goes from {first:g} to "
+            f"{last:g}."
+        )
 
 
 def inverse(schedule: Schedule, value: Tensor) -> Tensor:
@@ -119,7 +138,8 @@ class Window:
     end: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a window that is empty or not within [0, 1]."""
+        """Refuse what is not a clock, and a window that is empty or not within [0, 1]."""
+        expect_schedule(self, "clock", self.clock)
         if not 0 <= self.start < self.end <= 1:
             raise ValueError(f"Window schedule: from {self.start} to {self.end}; give 0 <= start < end <= 1.")
 
@@ -136,6 +156,7 @@ class Window:
         return ((t - self.start) / (self.end - self.start)).clamp(0, 1)
 
 
+@runtime_checkable
 class GaussianSchedule(Protocol):
     """Coefficients of x_t = alpha_t z + sigma_t x_0 with sigma_0 = 1, alpha_1 = 1, sigma_1 = 0."""
 

@@ -24,6 +24,21 @@ class Sites:
     present: Tensor
     context: Mapping[str, Tensor] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what does not say of every site whether it is present, and a context of other sites.
+
+        Raises:
+            ValueError: naming both shapes.
+        """
+        shape = tuple(self.present.shape)
+        if self.present.dtype != torch.bool or len(shape) != 2:
+            raise ValueError(f"Sites: present is {self.present.dtype} {shape}; give a mask, bool [B, N].")
+        for name, x in self.context.items():
+            if tuple(x.shape[:2]) != shape:
+                raise ValueError(
+                    f"Sites: {name} is known of sites {tuple(x.shape[:2])}, but they are {shape}; give [B, N, ...]."
+                )
+
     def __getitem__(self, name: str) -> Tensor:
         """Return one entry of the context, [B, N, ...].
 

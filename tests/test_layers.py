@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Lowest first; parts on one line know nothing of each other. Sampling reads networks the way the objective does.
 LAYERS = (
     ("printable",),
-    ("cells", "errors", "files", "frechet", "noise"),
+    ("cells", "errors", "files", "noise"),
     ("reading", "sites"),
     ("spaces",),
     ("generators", "schedules"),
@@ -21,7 +21,7 @@ LAYERS = (
     ("parameterizations",),
     ("processes",),
     ("product",),
-    ("network",),
+    ("checks", "network"),
     ("objective",),
     ("sampling",),
     ("networks",),

@@ -13,6 +13,7 @@ from gm_multimodal.parameterizations.bins import BinPrediction, BinRatePredictio
 from gm_multimodal.parameterizations.velocity import VelocityPrediction
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.spaces.base import expand_as
+from gm_multimodal.spaces.euclidean import Euclidean
 
 VELOCITY = 0
 """Place of the velocity among the outputs of a channel."""
@@ -127,6 +128,11 @@ class Heads:
     path: GaussianPath
     bins: Bins
     levels: int
+
+    @property
+    def space(self) -> Euclidean:
+        """That of the path."""
+        return self.path.space
 
     @property
     def output_shape(self) -> tuple[int, ...]:

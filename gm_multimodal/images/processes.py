@@ -6,6 +6,7 @@ from typing import Literal, Protocol, final, runtime_checkable
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.generators import DensityJump
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import ManifoldPrediction, Prediction, RatePrediction
@@ -38,7 +39,8 @@ class FlowWithRates:
     rule: Literal["improved", "euler"] = "improved"
 
     def __post_init__(self) -> None:
-        """Refuse a weight that the theorem does not allow."""
+        """Refuse another path, and a weight that the theorem does not allow."""
+        expect(self, "path", self.path, GaussianPath)
         if not 0 <= self.jump_weight <= 1:
             raise ValueError(f"FlowWithRates: jump_weight is {self.jump_weight}; give a number from 0 to 1.")
 

@@ -12,7 +12,7 @@ from gm_multimodal.images.processes import FlowWithRates
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.second_order import MidpointVelocity
 from gm_multimodal.images.unet import PIXELS
-from gm_multimodal.network import Network
+from gm_multimodal.network import Network, named
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
@@ -142,4 +142,4 @@ class _InPrecision:
         """Call the network."""
         with torch.autocast(self.device, self.precision, enabled=self.precision != torch.float32):
             output = self.network(state, times, sites, previous)
-        return {name: x.to(torch.float32) for name, x in output.items()}
+        return {name: x.to(torch.float32) for name, x in named(output).items()}

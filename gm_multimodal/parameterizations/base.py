@@ -6,6 +6,8 @@ from torch import Tensor
 
 from gm_multimodal.generators import DensityJump
 from gm_multimodal.noise import Noise
+from gm_multimodal.paths.base import ConditionalPath
+from gm_multimodal.spaces.base import StateSpace
 
 
 @runtime_checkable
@@ -53,8 +55,14 @@ class RatePrediction(Prediction, Protocol):
         ...
 
 
+@runtime_checkable
 class Parameterization(Protocol):
     """How a factor's network output is read."""
+
+    @property
+    def space(self) -> StateSpace:
+        """Where the z live of which the output says something."""
+        ...
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -68,4 +76,14 @@ class Parameterization(Protocol):
 
     def __call__(self, output: Tensor, x: Tensor, t: Tensor) -> Prediction:
         """Read the output [*B, *output_shape] of the network at x [*B, *E] and path time t [*B]."""
+        ...
+
+
+@runtime_checkable
+class PathParameterization(Parameterization, Protocol):
+    """One whose output is about the motion along a path, such as a velocity, and so about no other path."""
+
+    @property
+    def path(self) -> ConditionalPath:
+        """The path."""
         ...

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gm_multimodal.bregman import GeneralisedKL
+from gm_multimodal.errors import expect
 from gm_multimodal.generators import DensityJump
 from gm_multimodal.noise import Noise
 from gm_multimodal.paths.gaussian import GaussianPath
@@ -104,6 +105,11 @@ class BinPosterior:
     space: Euclidean
     bins: Bins
 
+    def __post_init__(self) -> None:
+        """Refuse another space, and what are not bins."""
+        expect(self, "space", self.space, Euclidean)
+        expect(self, "bins", self.bins, Bins)
+
     @property
     def output_shape(self) -> tuple[int, ...]:
         """(d, K)."""
@@ -180,6 +186,16 @@ class BinRates:
 
     path: GaussianPath
     bins: Bins
+
+    def __post_init__(self) -> None:
+        """Refuse another path, and what are not bins."""
+        expect(self, "path", self.path, GaussianPath)
+        expect(self, "bins", self.bins, Bins)
+
+    @property
+    def space(self) -> Euclidean:
+        """That of the path."""
+        return self.path.space
 
     @property
     def output_shape(self) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from typing import final
 
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.spaces.base import Manifold
 from gm_multimodal.spaces.euclidean import Euclidean
 
@@ -56,7 +57,8 @@ class EndpointMean:
     time_clip: float = 0.9
 
     def __post_init__(self) -> None:
-        """Refuse a clip that leaves the weight unbounded."""
+        """Refuse another space, and a clip that leaves the weight unbounded."""
+        expect(self, "space", self.space, Euclidean)
         if not 0 <= self.time_clip < 1:
             raise ValueError(f"EndpointMean: time_clip is {self.time_clip}; give a number in [0, 1).")
 

@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.errors import IncompatibleProcess, expect
 from gm_multimodal.noise import Noise
 from gm_multimodal.spaces.base import Manifold
 
@@ -55,6 +55,10 @@ class PointMass:
     """
 
     space: Manifold
+
+    def __post_init__(self) -> None:
+        """Refuse a space without geodesics."""
+        expect(self, "space", self.space, Manifold)
 
     @property
     def output_shape(self) -> tuple[int, ...]:

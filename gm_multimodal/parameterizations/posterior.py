@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gm_multimodal.errors import expect
 from gm_multimodal.noise import Noise
 from gm_multimodal.spaces.categorical import Categorical, MaskedCategorical, draw_categorical
 
@@ -80,7 +81,8 @@ class CategoricalPosterior:
     bias: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a clip that leaves the weight unbounded, and a bias that does not fit or leaves no state."""
+        """Refuse another space, a clip that leaves the weight unbounded, and a bias that does not fit."""
+        expect(self, "space", self.space, MaskedCategorical, Categorical)
         if not 0 <= self.time_clip < 1:
             raise ValueError(f"CategoricalPosterior: time_clip is {self.time_clip}; give a number in [0, 1).")
         if len(self.bias) not in (0, self.space.size):

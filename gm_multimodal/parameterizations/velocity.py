@@ -6,7 +6,9 @@ from typing import final
 from torch import Tensor
 
 from gm_multimodal.bregman import SquaredNorm
+from gm_multimodal.errors import expect
 from gm_multimodal.paths.base import LinearFlowPath
+from gm_multimodal.spaces.base import Manifold
 
 
 @final
@@ -52,6 +54,15 @@ class VelocityMean:
     """
 
     path: LinearFlowPath
+
+    def __post_init__(self) -> None:
+        """Refuse a path whose velocity a mean displacement does not give."""
+        expect(self, "path", self.path, LinearFlowPath)
+
+    @property
+    def space(self) -> Manifold:
+        """That of the path."""
+        return self.path.space
 
     @property
     def output_shape(self) -> tuple[int, ...]:

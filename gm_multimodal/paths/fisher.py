@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.paths.isotropic import IsotropicPath
 from gm_multimodal.schedules import Concentration
 from gm_multimodal.spaces.rotations import Rotations
@@ -28,6 +29,11 @@ class FisherPath(IsotropicPath):
 
     space: Rotations
     concentration: Concentration = field(default_factory=Concentration)
+
+    def __post_init__(self) -> None:
+        """Refuse another space, and another schedule."""
+        expect(self, "space", self.space, Rotations)
+        expect(self, "concentration", self.concentration, Concentration)
 
     def radial_log_prob(self, r: Tensor, t: Tensor) -> Tensor:
         """Evaluate log of kappa cosh(kappa c) / (2 I_1(kappa)) without overflow."""

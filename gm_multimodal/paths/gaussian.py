@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.noise import Noise
 from gm_multimodal.paths.tables import NODES, Table, distinct
 from gm_multimodal.schedules import CondOT, GaussianSchedule
@@ -35,6 +36,11 @@ class GaussianPath:
 
     space: Euclidean
     schedule: GaussianSchedule = field(default_factory=CondOT)
+
+    def __post_init__(self) -> None:
+        """Refuse another space, and a schedule without alpha and sigma."""
+        expect(self, "space", self.space, Euclidean)
+        expect(self, "schedule", self.schedule, GaussianSchedule)
 
     def sample(self, x0: Tensor, z: Tensor, t: Tensor, noise: Noise) -> Tensor:
         """Return alpha_t z + sigma_t x_0, [*B, d]; given x_0 nothing is random."""

@@ -6,9 +6,10 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.noise import Noise
 from gm_multimodal.paths.isotropic import IsotropicPath
-from gm_multimodal.spaces.base import expand_as
+from gm_multimodal.spaces.base import UniformSpace, expand_as
 
 _SMALLEST_REMAINDER = 1e-6
 
@@ -21,6 +22,10 @@ class GeodesicPath(IsotropicPath):
     The distance to z shrinks by a = 1 - t, so that p_t(r) = w(r / a) / (a w(r)) within r < a * radius and 0 beyond,
     with w the density of the distance between uniform points. On R^d the geodesic path is `GaussianPath` with CondOT.
     """
+
+    def __post_init__(self) -> None:
+        """Refuse a space that is not compact, or without a uniform law."""
+        expect(self, "space", self.space, UniformSpace)
 
     def radial_log_prob(self, r: Tensor, t: Tensor) -> Tensor:
         """Evaluate log of w(r / a) / (a w(r)); -inf beyond the support."""

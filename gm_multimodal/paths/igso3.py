@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.paths.isotropic import IsotropicPath
 from gm_multimodal.schedules import Geometric
 from gm_multimodal.spaces.rotations import Rotations
@@ -32,7 +33,9 @@ class IGSO3Path(IsotropicPath):
     scale: Geometric = field(default_factory=lambda: Geometric(4.0, 0.01))
 
     def __post_init__(self) -> None:
-        """Refuse scales that the sum over images does not reach."""
+        """Refuse another space, and scales that the sum over images does not reach."""
+        expect(self, "space", self.space, Rotations)
+        expect(self, "scale", self.scale, Geometric)
         if max(self.scale.first, self.scale.last) > 4:
             raise ValueError(f"IGSO3Path: scale {self.scale} exceeds 4; the law is uniform there already.")
 

@@ -6,8 +6,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.noise import Noise
-from gm_multimodal.schedules import Linear, Schedule
+from gm_multimodal.schedules import Linear, Schedule, expect_schedule
 from gm_multimodal.spaces.base import StateSpace, expand_as
 
 
@@ -26,6 +27,11 @@ class MixturePath:
 
     space: StateSpace
     weight: Schedule = field(default_factory=Linear)
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a space, and what is not a schedule."""
+        expect(self, "space", self.space, StateSpace)
+        expect_schedule(self, "weight", self.weight)
 
     def sample(self, x0: Tensor, z: Tensor, t: Tensor, noise: Noise) -> Tensor:
         """Keep x_0 with probability 1 - k_t, otherwise z; [*B, *E]."""

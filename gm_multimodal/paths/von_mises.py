@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.paths.isotropic import IsotropicPath
 from gm_multimodal.schedules import Concentration
 from gm_multimodal.spaces.torus import Torus
@@ -27,6 +28,11 @@ class VonMisesPath(IsotropicPath):
 
     space: Torus
     concentration: Concentration = field(default_factory=Concentration)
+
+    def __post_init__(self) -> None:
+        """Refuse another space, and another schedule."""
+        expect(self, "space", self.space, Torus)
+        expect(self, "concentration", self.concentration, Concentration)
 
     def radial_log_prob(self, r: Tensor, t: Tensor) -> Tensor:
         """Evaluate kappa (cos r - 1) - log of the scaled I_0, without overflow."""

@@ -6,7 +6,7 @@ is predicted of z in the place of z, and is all that a simulation calls.
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from gm_multimodal.parameterizations.base import Posterior, Prediction
 from gm_multimodal.paths.base import ConditionalPath
 
 
+@runtime_checkable
 class Process(Protocol):
     """A Markov process whose conditional law, given z, follows the path."""
 

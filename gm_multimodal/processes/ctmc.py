@@ -6,7 +6,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.errors import IncompatibleProcess, expect
 from gm_multimodal.generators import Jump
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction
@@ -160,6 +160,7 @@ class UniformCTMC(ConditionalProcess):
 
 
 def _require(process: ConditionalProcess, path: MixturePath, space: type) -> None:
+    expect(process, "path", path, MixturePath)
     if not isinstance(path.space, space):
         found = type(path.space).__name__
         raise IncompatibleProcess(f"{type(process).__name__} runs on a {space.__name__}, not on a {found}.")

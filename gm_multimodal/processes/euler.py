@@ -6,6 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.generators import Generator
 from gm_multimodal.noise import Noise
 from gm_multimodal.paths.base import ConditionalPath
@@ -23,6 +24,10 @@ class Euler(ConditionalProcess):
     """
 
     process: ConditionalProcess
+
+    def __post_init__(self) -> None:
+        """Refuse a process that is not known given z."""
+        expect(self, "process", self.process, ConditionalProcess)
 
     @property
     def path(self) -> ConditionalPath:

@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.errors import IncompatibleProcess, expect
 from gm_multimodal.generators import Diffusion, Drift, Sum
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import ManifoldPrediction, Prediction
@@ -34,6 +34,7 @@ class Langevin(ConditionalProcess):
 
     def __post_init__(self) -> None:
         """Refuse a negative strength, a path on which no such noise is known, and a mean that does not give it."""
+        expect(self, "flow", self.flow, Flow)
         if not self.strength >= 0:
             raise ValueError(f"Langevin: strength is {self.strength}; give 0 or a positive number.")
         if not isinstance(self.flow.path, NoisyPath):

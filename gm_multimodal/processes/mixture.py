@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.errors import IncompatibleProcess, expect
 from gm_multimodal.generators import DensityJump, Diffusion
 from gm_multimodal.noise import Noise
 from gm_multimodal.paths.mixture import MixturePath
@@ -27,6 +27,10 @@ class MixtureJump(ConditionalProcess):
     """
 
     path: MixturePath
+
+    def __post_init__(self) -> None:
+        """Refuse another path."""
+        expect(self, "path", self.path, MixturePath)
 
     def target(self, x: Tensor, t: Tensor, z: Tensor) -> DensityJump:
         """Return the jump to z."""
@@ -56,6 +60,7 @@ class MixtureDiffusion(ConditionalProcess):
 
     def __post_init__(self) -> None:
         """Refuse other spaces and a number of steps below one."""
+        expect(self, "path", self.path, MixturePath)
         if not isinstance(self.path.space, Interval):
             raise IncompatibleProcess(f"MixtureDiffusion runs on an Interval, not on {type(self.path.space).__name__}.")
         if self.substeps < 1:

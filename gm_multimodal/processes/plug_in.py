@@ -5,6 +5,7 @@ from typing import final
 
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction
 from gm_multimodal.paths.base import ConditionalPath, DensePath
@@ -25,6 +26,10 @@ class PlugIn:
     """
 
     process: ConditionalProcess
+
+    def __post_init__(self) -> None:
+        """Refuse a process that is not known given z."""
+        expect(self, "process", self.process, ConditionalProcess)
 
     @property
     def path(self) -> ConditionalPath:

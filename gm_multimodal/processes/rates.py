@@ -6,6 +6,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
+from gm_multimodal.errors import expect
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction, RatePrediction
 from gm_multimodal.paths.base import DensePath
@@ -29,7 +30,8 @@ class RateJump:
     rule: Literal["improved", "euler"] = "improved"
 
     def __post_init__(self) -> None:
-        """Refuse a rule without meaning."""
+        """Refuse a path without a density, and a rule without meaning."""
+        expect(self, "path", self.path, DensePath)
         if self.rule not in ("improved", "euler"):
             raise ValueError(f"RateJump: rule is {self.rule!r}; choose 'improved' or 'euler'.")
 

@@ -8,7 +8,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor
 
-from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.errors import IncompatibleProcess, expect
 from gm_multimodal.generators import Generator, Sum
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import ManifoldPosterior, Prediction
@@ -60,6 +60,8 @@ class Superposition(ConditionalProcess):
                 f"Superposition: weights {list(self.weights)} of {len(self.processes)} processes; give one for each, "
                 "none negative, with sum 1 at all times (arXiv 2410.20587, proposition 3)."
             )
+        for process in self.processes:
+            expect(self, "processes", process, ConditionalProcess)
         first = self.processes[0]
         for other in self.processes[1:]:
             if other.path != first.path:
@@ -67,6 +69,7 @@ class Superposition(ConditionalProcess):
                     f"{type(first).__name__} keeps {first.path} and {type(other).__name__} keeps {other.path}: "
                     "only processes of one path can be superposed."
                 )
+        _ = self.follows
 
     @property
     def path(self) -> ConditionalPath:
@@ -75,9 +78,17 @@ class Superposition(ConditionalProcess):
 
     @property
     def follows(self) -> type:
-        """What all processes can follow."""
+        """What all processes can follow.
+
+        Raises:
+            IncompatibleProcess: there is nothing that all can.
+        """
         wanted = [process.follows for process in self.processes]
-        return next(kind for kind in (*wanted, ManifoldPosterior) if all(issubclass(kind, other) for other in wanted))
+        for kind in (*wanted, ManifoldPosterior):
+            if all(issubclass(kind, other) for other in wanted):
+                return kind
+        names = " and ".join(f"{type(p).__name__} follows {p.follows.__name__}" for p in self.processes)
+        raise IncompatibleProcess(f"{names}: no one prediction drives both, and they cannot be superposed.")
 
     def target(self, x: Tensor, t: Tensor, z: Tensor) -> Sum:
         """Return the weighted sum of the generators."""
@@ -157,7 +168,8 @@ class PredictorCorrector(ConditionalProcess):
     strength: float
 
     def __post_init__(self) -> None:
-        """Refuse a negative strength, and a path without density."""
+        """Refuse what is not known given z, a negative strength, and a path without density."""
+        expect(self, "process", self.process, ConditionalProcess)
         if not self.strength >= 0:
             raise ValueError(f"PredictorCorrector: strength is {self.strength}; give 0 or a positive number.")
         if not isinstance(self.process.path, DensePath):

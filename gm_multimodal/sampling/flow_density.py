@@ -7,12 +7,13 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.checks import check_known
 from gm_multimodal.errors import IncompatibleProcess
 from gm_multimodal.network import Network, predict
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import ManifoldPrediction
 from gm_multimodal.paths.base import DensePath, LinearFlowPath
-from gm_multimodal.product import Known, Product, State
+from gm_multimodal.product import Known, Product, State, factor_of
 from gm_multimodal.sampling.grids import ShrinkingGrid
 from gm_multimodal.spaces.base import Manifold, expand_as
 
@@ -81,6 +82,7 @@ def flow_density(
     """
     for name in factors:
         _check(product, name)
+    check_known(product, known, everywhere=True)
     flow = _Flow(network, product, known, tuple(factors))
     times, middles = grid.times(), grid.middles()
     state = flow.blurred(times[-1], noise)
@@ -98,7 +100,8 @@ def flow_density(
 
 
 def _check(product: Product, name: str) -> None:
-    path, predicts = product[name].process.path, product[name].parameterization.predicts
+    factor = factor_of(product, name)
+    path, predicts = factor.process.path, factor.parameterization.predicts
     if not isinstance(path, LinearFlowPath) or not isinstance(path, DensePath):
         raise IncompatibleProcess(f"The density of {name} needs a path with a flow and a density; {path} is not one.")
     if not issubclass(predicts, ManifoldPrediction):

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
 
 
+@runtime_checkable
 class TimeGrid(Protocol):
     """Increasing times, the last of which is 1."""
 

@@ -6,11 +6,12 @@ from typing import final
 import torch
 from torch import Tensor
 
+from gm_multimodal.checks import check_known
 from gm_multimodal.errors import IncompatibleProcess
 from gm_multimodal.network import Network, predict
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.posterior import CategoricalPrediction
-from gm_multimodal.product import Known, Product
+from gm_multimodal.product import Known, Product, factor_of
 from gm_multimodal.spaces.categorical import MaskedCategorical
 
 
@@ -64,9 +65,10 @@ def masking_terms(network: Network, product: Product, known: Known, factor: str,
     Raises:
         IncompatibleProcess: The factor has no mask.
     """
-    space = product[factor].process.path.space
+    space = factor_of(product, factor).process.path.space
     if not isinstance(space, MaskedCategorical):
         raise IncompatibleProcess(f"The bound needs a finite set with a mask; {factor} lives on {space}.")
+    check_known(product, known, everywhere=True)
     z, free = known.values[factor], known.free(factor)
     rows, n = free.shape[0], free.sum(-1, keepdim=True)
     state = known.overwrite({name: f.prior(known, name, noise) for name, f in product.items()})

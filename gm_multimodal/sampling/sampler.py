@@ -7,6 +7,8 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
+from gm_multimodal.checks import check_clean, check_known
+from gm_multimodal.errors import expect
 from gm_multimodal.network import Network, means, predict
 from gm_multimodal.noise import NoiseSource, SharedNoise
 from gm_multimodal.parameterizations.base import Prediction
@@ -58,6 +60,10 @@ class Sampler:
 
     grid: TimeGrid
 
+    def __post_init__(self) -> None:
+        """Refuse what is not a grid."""
+        expect(self, "grid", self.grid, TimeGrid)
+
     @torch.inference_mode()
     def __call__(
         self,
@@ -78,8 +84,15 @@ class Sampler:
 
         Returns:
             The final state, [B, N, *E] per factor.
+
+        Raises:
+            ValueError: values or masks are not those of the factors at these sites; naming both.
+            IncompatibleProcess: the network's output is not what the factors read; naming both.
         """
+        expect(self, "network", network, Network)
+        expect(self, "noise", noise, NoiseSource)
         grid = self.grid.times()
+        check_known(product, known, everywhere=bool(grid[0] > 0))
         state = self._start(product, known, grid[0], noise)
         previous: State | None = None
         for number in range(len(grid) - 1):
@@ -142,7 +155,9 @@ def sample(
         The samples, [count, sites, *E] per factor. `Sampler` takes other times, streams of draws and observers.
 
     Raises:
-        ValueError: neither the shape nor what is known is given, or both are and differ.
+        ValueError: neither the shape nor what is known is given, or both are and differ; or what is known is not of the
+            factors.
+        IncompatibleProcess: the network's output is not what the factors read; naming both.
     """
     if known is None:
         if sites is None or count is None:
@@ -153,5 +168,7 @@ def sample(
         raise ValueError(
             f"sample: known has {rows} rows of {columns} sites, but count={count} and sites={sites}; leave them out."
         )
+    check_known(product, known, everywhere=False)
+    check_clean(product, known, everywhere=False)
     noise = SharedNoise.keyed(seed, device=known.sites.present.device)
     return Sampler(UniformGrid(steps))(network, product, known, noise)

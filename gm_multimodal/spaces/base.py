@@ -11,6 +11,7 @@ from torch import Tensor
 from gm_multimodal.noise import Noise
 
 
+@runtime_checkable
 class StateSpace(Protocol):
     """A set of points with a prior law p_0."""
 

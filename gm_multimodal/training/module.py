@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from gm_multimodal.network import named
 from gm_multimodal.noise import Noise, SharedNoise
 from gm_multimodal.objective import Matching, matching_loss
 from gm_multimodal.product import Factor, Known, Product, State
@@ -159,7 +160,7 @@ class MatchingModule(lightning.LightningModule):
             # No cache: in older PyTorch a weight cast by the call without gradient serves the next, and gets none.
             with torch.autocast(kind, dtype, is_mixed, cache_enabled=False):
                 output = self.network(state, times, sites, previous)
-            return {name: x.to(torch.float32) for name, x in output.items()}
+            return {name: x.to(torch.float32) for name, x in named(output).items()}
 
         # Mixed precision is for the network alone: points, frames and losses keep theirs.
         with torch.autocast(kind, enabled=False):

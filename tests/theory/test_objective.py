@@ -174,7 +174,7 @@ def test_samples_of_the_tangent_law_surround_its_mean():
 
 
 def test_a_mean_is_no_law_to_draw_from():
-    with pytest.raises(IncompatibleProcess, match=r"Flow follows a Posterior.*EndpointMean gives a EndpointPrediction"):
+    with pytest.raises(IncompatibleProcess, match=r"Flow follows Posterior.*EndpointMean gives EndpointPrediction"):
         Factor(Flow(TRANSLATIONS.path, marginal="sample"), EndpointMean(R3), Linear())
 
 

@@ -208,7 +208,7 @@ def test_other_factors_are_not_centred():
 
 
 def test_a_process_that_does_not_fit_its_parameterization_is_refused_by_name():
-    with pytest.raises(IncompatibleProcess, match=r"MaskingCTMC follows a CategoricalPrediction.*TangentMixture"):
+    with pytest.raises(IncompatibleProcess, match=r"MaskingCTMC follows CategoricalPrediction.*TangentMixture"):
         Factor(SEQUENCE.process, ROTATIONS.parameterization, Linear())
     with pytest.raises(IncompatibleProcess, match=r"Flow follows .*CategoricalPosterior"):
         Factor(ROTATIONS.process, SEQUENCE.parameterization, Linear())

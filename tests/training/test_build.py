@@ -48,7 +48,7 @@ def test_a_process_that_does_not_fit_its_path_is_refused(config):
 
 
 def test_a_process_that_does_not_fit_its_prediction_is_refused(config):
-    with pytest.raises(IncompatibleProcess, match=r"Jump follows a Posterior, but EndpointMean"):
+    with pytest.raises(IncompatibleProcess, match=r"Jump follows Posterior, but EndpointMean"):
         build_product(config["product"], {"translations": {"_target_": "gm_multimodal.processes.jump.Jump"}})
 
 
