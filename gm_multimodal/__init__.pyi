@@ -39,6 +39,7 @@ from .paths import (
 from .processes import (
     Euler as Euler,
     Flow as Flow,
+    FlowWithRates as FlowWithRates,
     Jump as Jump,
     Langevin as Langevin,
     MaskingCTMC as MaskingCTMC,
@@ -55,6 +56,7 @@ from .processes import (
     plug_in_jump as plug_in_jump,
 )
 from .product import Factor as Factor, Known as Known, Product as Product, State as State
+from .protein import load as load
 from .sampling import Sampler as Sampler, ShrinkingGrid as ShrinkingGrid, UniformGrid as UniformGrid, sample as sample
 from .schedules import (
     Concentration as Concentration,
@@ -79,6 +81,5 @@ from .spaces import (
     StateSpace as StateSpace,
     Torus as Torus,
 )
-from .training import load as load
 
 __version__: str

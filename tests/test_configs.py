@@ -142,30 +142,34 @@ def test_every_target_exists(file):
 
 @pytest.mark.parametrize("file", PROCESSES, ids=name)
 def test_every_process_can_be_built(file):
+    from gm_multimodal.protein.catalogue import CATALOGUE
     from gm_multimodal.training.build import build_product
 
     product = OmegaConf.to_container(composed("train"), resolve=True)["product"]
     factor = file.parent.name
     processes = OmegaConf.to_container(composed("design", f"process/{factor}={file.stem}").process, resolve=True)
-    assert set(build_product(product, processes)) == set(product)
+    assert set(build_product(product, CATALOGUE, processes)) == set(product)
 
 
 @pytest.mark.parametrize("file", sorted((CONFIGS / "network").glob("*.yaml")), ids=name)
 def test_every_network_can_be_built(file):
     import torch
 
+    from gm_multimodal.protein.catalogue import CATALOGUE
     from gm_multimodal.training.build import build_network
 
     with torch.device("meta"):
-        build_network(OmegaConf.to_container(composed("train", f"network={file.stem}"), resolve=True)["network"])
+        config = OmegaConf.to_container(composed("train", f"network={file.stem}"), resolve=True)
+        build_network(config["network"], CATALOGUE)
 
 
 @pytest.mark.parametrize("file", sorted((CONFIGS / "unet").glob("*.yaml")), ids=name)
 def test_every_unet_can_be_built(file):
     import torch
 
+    from gm_multimodal.images.catalogue import CATALOGUE
     from gm_multimodal.training.build import build_network
 
     unet = OmegaConf.to_container(composed("images train", f"unet={file.stem}"), resolve=True)["unet"]
     with torch.device("meta"):
-        build_network({**unet, "shape": [3, 32, 32], "outputs": 40})
+        build_network({**unet, "shape": [3, 32, 32], "outputs": 40}, CATALOGUE)

@@ -1,3 +1,4 @@
+from .checkpoint import ImageModel as ImageModel, load_image_model as load_image_model
 from .dataset import ImageSet as ImageSet, load_images as load_images
 from .heads import Heads as Heads
 from .product import Pixels as Pixels

@@ -1,6 +1,6 @@
 """Images as points of a product space: one factor, whose sites are pixels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -9,8 +9,6 @@ from torch import Tensor
 
 from gm_multimodal.images.heads import Heads, data_bins
 from gm_multimodal.images.unet import PIXELS
-from gm_multimodal.noise import Noise
-from gm_multimodal.objective import every_time
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
 from gm_multimodal.processes.flow import Flow
@@ -90,19 +88,3 @@ class ImageBatch:
         """Return the batch of points of sites, [B, H W, C]."""
         rows, pixels, _ = points.shape
         return ImageBatch({PIXELS: points}, Sites.all_present(rows, pixels, points.device))
-
-
-@final
-class EveryTime:
-    """What is practised: nothing is given, and times are spread evenly over [0, 1)."""
-
-    def draw(self, batch: ImageBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
-        """Return the task and the path times: one for each image, in every of B equal intervals one."""
-        return Known(batch.state, {}, batch.sites), every_time(product, batch.sites, noise)
-
-
-def at_time(batch: ImageBatch, product: Product, s: Tensor) -> tuple[Known, Mapping[str, Tensor]]:
-    """Return the task of generating whole images, and the path times of sampling times s [B]."""
-    present = batch.sites.present
-    times = {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
-    return Known(batch.state, {}, batch.sites), times

@@ -8,20 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from gm_multimodal.images.dataset import levels_of
-from gm_multimodal.images.processes import FlowWithRates
+from gm_multimodal.images.heads import VELOCITY
 from gm_multimodal.images.product import Pixels
-from gm_multimodal.images.second_order import MidpointVelocity
-from gm_multimodal.images.unet import PIXELS
 from gm_multimodal.network import Network, named
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.processes.base import Process
 from gm_multimodal.processes.flow import Flow
+from gm_multimodal.processes.flow_with_rates import FlowWithRates
 from gm_multimodal.processes.jump import Jump
 from gm_multimodal.processes.langevin import noisy_flow
 from gm_multimodal.processes.rates import RateJump
 from gm_multimodal.product import State
 from gm_multimodal.sampling.grids import UniformGrid
+from gm_multimodal.sampling.midpoint import MidpointVelocity
 from gm_multimodal.sampling.sampler import Observer, Sampler
 from gm_multimodal.schedules import Exponential, Linear, Schedule
 from gm_multimodal.sites import Sites
@@ -112,7 +112,7 @@ class ImageSampler:
         product = pixels.product(method.process(pixels.path, self.settings), method.clock(self.settings))
         called: Network = _InPrecision(network, self.precision, self.device.type)
         if method.calls == 2:
-            called = MidpointVelocity(called, product[PIXELS], grid, once_at_last=self.calls % 2 == 1)
+            called = MidpointVelocity(called, product, grid, (..., VELOCITY), once_at_last=self.calls % 2 == 1)
         known = pixels.blank(self.rows, self.device)
         noise = SharedNoise.keyed(seed, number, device=self.device)
         state = Sampler(grid)(called, product, known, noise, observers)

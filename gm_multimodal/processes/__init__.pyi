@@ -2,6 +2,7 @@ from .base import ConditionalProcess as ConditionalProcess, Process as Process
 from .ctmc import MaskingCTMC as MaskingCTMC, UniformCTMC as UniformCTMC
 from .euler import Euler as Euler
 from .flow import Flow as Flow
+from .flow_with_rates import FlowWithRates as FlowWithRates
 from .jump import Jump as Jump, canonical_jump as canonical_jump, couple as couple
 from .langevin import Langevin as Langevin, noisy_flow as noisy_flow
 from .mixture import MixtureDiffusion as MixtureDiffusion, MixtureJump as MixtureJump

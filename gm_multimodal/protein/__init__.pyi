@@ -7,6 +7,7 @@ from .batch import (
 )
 from .blueprint import Blueprint as Blueprint, blank as blank
 from .chains import Chains as Chains, Row as Row
+from .checkpoint import Checkpoint as Checkpoint, load as load, load_checkpoint as load_checkpoint
 from .dataset import read_chains as read_chains
 from .design import Design as Design, sample_block as sample_block, staged as staged
 from .residues import decode as decode, encode as encode

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,6 @@ from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.frames import frames_from_backbone
 from gm_multimodal.protein.soft_targets import SoftTargets, side_by_side
 from gm_multimodal.sites import Sites
-
-PAIRS_PER_RESIDUE: Final = 160
-"""A batch has at most so many times as many pairs as residues, so that one of long chains does not take much longer."""
 
 TRANSLATIONS, ROTATIONS, SEQUENCE = "translations", "rotations", "sequence"
 
@@ -92,101 +89,3 @@ def single_chain(present: Tensor) -> Sites:
     """Return the residues of rows that hold one chain each, numbered from 0; `present` is bool [B, N]."""
     index = torch.arange(present.shape[1], device=present.device).expand(present.shape)
     return residue_sites(present, index, torch.zeros_like(index))
-
-
-class Batches(Protocol):
-    """Batches of every epoch, as lists of chain numbers."""
-
-    def epoch(self, number: int) -> list[list[int]]:
-        """Return the batches of one epoch."""
-        ...
-
-
-@final
-@dataclass(frozen=True)
-class LengthBuckets:
-    """Batches of chains of similar length, one member per cluster and epoch.
-
-    Attributes:
-        lengths: residues of every chain.
-        clusters: cluster of every chain; each epoch takes one random member of each.
-        residues: residues of a batch, padding included, and by `PAIRS_PER_RESIDUE` its pairs of residues; a chain of
-            more forms a batch alone.
-        seed: with the epoch, determines everything.
-    """
-
-    lengths: np.ndarray
-    clusters: np.ndarray
-    residues: int
-    seed: int
-
-    def epoch(self, number: int) -> list[list[int]]:
-        """Return the batches of one epoch."""
-        rng = np.random.default_rng((self.seed, number))
-        shuffled = rng.permutation(len(self.lengths))
-        _, first = np.unique(self.clusters[shuffled], return_index=True)
-        members = shuffled[first]
-        # Sorting by a blurred length keeps padding small and the company of a chain different in every epoch.
-        blurred = self.lengths[members] + rng.uniform(-3, 3, len(members))
-        batches: list[list[int]] = []
-        longest = 0
-        for i in members[np.argsort(blurred, kind="stable")]:
-            longest = max(longest, int(self.lengths[i]))
-            most = self.residues / longest * min(1, PAIRS_PER_RESIDUE / longest)
-            if not batches or len(batches[-1]) + 1 > most:
-                batches.append([])
-                longest = int(self.lengths[i])
-            batches[-1].append(int(i))
-        return [batches[i] for i in rng.permutation(len(batches))]
-
-
-@final
-@dataclass(frozen=True)
-class Replay:
-    """The batches of one dataset, a random share of them replaced by batches of another.
-
-    Attributes:
-        own: batches of the chains to learn.
-        other: batches of the chains not to forget, which are numbered after the own ones.
-        share: of all batches that are `other`, on average.
-    """
-
-    own: LengthBuckets
-    other: LengthBuckets
-    share: float
-
-    def epoch(self, number: int) -> list[list[int]]:
-        """Return the batches of one epoch, as many as `own` has."""
-        own, other = self.own.epoch(number), self.other.epoch(number)
-        is_other = np.random.default_rng((self.own.seed, number, 1)).random(len(own)) < self.share
-        first = len(self.own.lengths)
-        return [[first + i for i in other[k % len(other)]] if is_other[k] else batch for k, batch in enumerate(own)]
-
-
-@final
-@dataclass(frozen=True)
-class Share:
-    """Which batches one of several processes takes, so that the steps of all layouts see the same ones.
-
-    A step takes `processes * accumulated` batches that follow one another, dealt out in turn. So one process that
-    accumulates over two batches takes the steps of two processes that do not accumulate.
-
-    Attributes:
-        rank: this process.
-        processes: how many there are.
-        accumulated: batches of a step on each.
-    """
-
-    rank: int = 0
-    processes: int = 1
-    accumulated: int = 1
-
-    def of(self, batches: list[list[int]]) -> list[list[int]]:
-        """Return this process's batches of one epoch: whole steps, the first batches once more to fill the last."""
-        per_step = self.processes * self.accumulated
-        whole = -(-len(batches) // per_step) * per_step
-        return [batches[i % len(batches)] for i in range(self.rank, whole, self.processes)]
-
-    def place(self, number: int) -> int:
-        """Return the place of this process's batch `number` among those of all processes."""
-        return number * self.processes + self.rank

@@ -1,6 +1,7 @@
 from .flow_density import FlowDensity as FlowDensity, flow_density as flow_density
 from .grids import ShrinkingGrid as ShrinkingGrid, TimeGrid as TimeGrid, UniformGrid as UniformGrid
 from .masking_bound import MaskingTerms as MaskingTerms, masking_terms as masking_terms
+from .midpoint import MidpointVelocity as MidpointVelocity
 from .observers import (
     ChosenProbability as ChosenProbability,
     StateRecorder as StateRecorder,

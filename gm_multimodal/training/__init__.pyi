@@ -1,8 +1,6 @@
-from .checkpoints import (
-    Checkpoint as Checkpoint,
-    load as load,
-    load_checkpoint as load_checkpoint,
-    save_checkpoint as save_checkpoint,
-)
+from .batches import Batch as Batch, Share as Share, Shuffled as Shuffled
+from .build import build as build, build_network as build_network, build_product as build_product
+from .checkpoints import read_released as read_released, save_checkpoint as save_checkpoint
+from .every_time import EveryTime as EveryTime
 from .module import MatchingModule as MatchingModule
 from .optimisation import MuonOptimisation as MuonOptimisation, Optimisation as Optimisation

@@ -1,6 +1,6 @@
 """Objects from configuration: `_target_` names a class, the other keys are its arguments.
 
-Configurations come out of files, which are data: a name is looked up in the catalogue, arguments are compared with the
+Configurations come out of files, which are data: a name is looked up in a catalogue, arguments are compared with the
 signature, its types and bounds, and only when the whole tree holds is anything built. A class of somebody else's is
 imported only where the caller says so, because its name was typed.
 """
@@ -17,18 +17,19 @@ from torch import nn
 from gm_multimodal import __version__
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.product import Factor
-from gm_multimodal.training.catalogue import CATALOGUE, LARGEST_NUMBER, PACKAGE, TARGET
+from gm_multimodal.training.catalogue import LARGEST_NUMBER, PACKAGE, TARGET, Catalogue, Entry
 
 _LARGEST_FLOAT = 1e12
 _LONGEST_LIST = 4096
 _LONGEST_TEXT = 1000
 
 
-def build(config: Mapping[str, Any], *, allow_code: bool = False, **given: Any) -> Any:
+def build(config: Mapping[str, Any], catalogue: Catalogue, *, allow_code: bool = False, **given: Any) -> Any:
     """Build what a configuration node describes.
 
     Args:
         config: node with `_target_`, nested nodes included.
+        catalogue: the classes of this package that it may name.
         allow_code: whether a `_target_` that is not of this package is imported and called.
         given: further arguments of the outermost class.
 
@@ -36,14 +37,15 @@ def build(config: Mapping[str, Any], *, allow_code: bool = False, **given: Any) 
         UserInputError: naming a `_target_` that is not known, or the argument that does not fit; nothing is built then.
     """
     try:
-        _check(config, allow_code, given)
+        _check(config, catalogue, allow_code, given)
     except RecursionError as error:
         raise UserInputError("a configuration is nested too deeply to be one of this package.") from error
-    return _make(config, given)
+    return _make(config, catalogue, given)
 
 
 def build_product(
     config: Mapping[str, Any],
+    catalogue: Catalogue,
     processes: Mapping[str, Any] | None = None,
     *,
     allow_code: bool = False,
@@ -53,6 +55,7 @@ def build_product(
 
     Args:
         config: factor name -> path, process, parameterization, clock, weight, centred.
+        catalogue: as in `build`.
         processes: processes to use in place of those in `config`, per factor.
         allow_code: as in `build`, for `config`.
         allow_code_of_processes: as in `build`, for `processes`.
@@ -69,27 +72,27 @@ def build_product(
         _check_factor(name, node)
     product = {}
     for name, node in config.items():
-        path = build(node["path"], allow_code=allow_code)
+        path = build(node["path"], catalogue, allow_code=allow_code)
         process, may_run = (
             (replaced[name], allow_code_of_processes) if name in replaced else (node["process"], allow_code)
         )
         product[name] = Factor(
-            process=build(process, allow_code=may_run, path=path),
-            parameterization=build(node["parameterization"], allow_code=allow_code, space=path.space),
-            clock=build(node["clock"], allow_code=allow_code),
+            process=build(process, catalogue, allow_code=may_run, path=path),
+            parameterization=build(node["parameterization"], catalogue, allow_code=allow_code, space=path.space),
+            clock=build(node["clock"], catalogue, allow_code=allow_code),
             weight=float(node["weight"]),
             centred=node["centred"],
         )
     return product
 
 
-def build_network(config: Mapping[str, Any], *, allow_code: bool = False) -> nn.Module:
+def build_network(config: Mapping[str, Any], catalogue: Catalogue, *, allow_code: bool = False) -> nn.Module:
     """Build the network from its configuration, with weights drawn from torch's current random state.
 
     Raises:
         UserInputError: as `build`, or what is built is not a network.
     """
-    network = build(config, allow_code=allow_code)
+    network = build(config, catalogue, allow_code=allow_code)
     if not isinstance(network, nn.Module):
         raise UserInputError(f"{TARGET} {config[TARGET]} is not a network (a torch.nn.Module).")
     return network
@@ -113,44 +116,46 @@ def _check_factor(name: str, node: Any) -> None:
         raise UserInputError(f"factor {_short(name)}: {key} is {_short(node[key])}, not {_said(hint)}.")
 
 
-def _check(node: Any, allow_code: bool, given: Mapping[str, Any], place: str = "") -> None:
-    """Refuse a tree of nodes in which anything does not fit; nothing is imported that the catalogue does not name."""
+def _check(node: Any, catalogue: Catalogue, allow_code: bool, given: Mapping[str, Any], place: str = "") -> None:
+    """Refuse a tree of nodes in which anything does not fit; nothing is imported that no catalogue names."""
     target = node.get(TARGET) if isinstance(node, Mapping) else None
     if not isinstance(target, str):
         raise UserInputError(f"{place or 'a configuration'} must have a {TARGET}, which names what to build.")
     arguments = {name: value for name, value in node.items() if name != TARGET}
-    if target not in CATALOGUE:
-        _check_foreign(target, allow_code)
+    if target not in catalogue:
+        _check_foreign(target, catalogue, allow_code)
         for name, value in arguments.items():
             if isinstance(value, Mapping) and TARGET in value:
-                _check(value, allow_code, {}, f"{target}.{name}")
+                _check(value, catalogue, allow_code, {}, f"{target}.{name}")
         return
-    made = _catalogued(target)
+    made = _placed(catalogue[target])
     signature = inspect.signature(made)
     unknown = [name for name in arguments if name not in signature.parameters or name in given]
     if unknown:
         offered = ", ".join(name for name in signature.parameters if name not in given) or "none"
         raise UserInputError(f"cannot build {target}: it has no argument {_short(unknown[0])} (it has {offered}).")
-    hints, sizes = _hints(made), CATALOGUE[target].sizes
+    hints, sizes = _hints(made), catalogue[target].sizes
     for name, value in arguments.items():
-        _check_argument(f"{target}.{name}", value, hints[name], sizes.get(name), allow_code)
+        _check_argument(f"{target}.{name}", value, hints[name], sizes.get(name), catalogue, allow_code)
     try:
         signature.bind(**arguments, **given)
     except TypeError as error:
         raise UserInputError(f"cannot build {target}: {error}.") from error
 
 
-def _check_argument(name: str, value: Any, hint: Any, bounds: tuple[int, int] | None, allow_code: bool) -> None:
+def _check_argument(
+    name: str, value: Any, hint: Any, bounds: tuple[int, int] | None, catalogue: Catalogue, allow_code: bool
+) -> None:
     """Refuse a value that is not of the kind that the signature asks for, or lies outside its bounds."""
     kinds = [kind for kind in _alternatives(hint) if not _is_plain(kind)]
     if isinstance(value, Mapping) and kinds:
-        _check(value, allow_code, {}, name)
-        if value[TARGET] in CATALOGUE and not any(_is_a(_catalogued(value[TARGET]), kind) for kind in kinds):
+        _check(value, catalogue, allow_code, {}, name)
+        if value[TARGET] in catalogue and not any(_is_a(_placed(catalogue[value[TARGET]]), kind) for kind in kinds):
             raise UserInputError(f"{name} must be {_said(hint)}, not {value[TARGET]}.")
         return
     if isinstance(value, list | tuple) and get_origin(hint) in (tuple, list) and not _is_plain(hint):
         for number, item in enumerate(value[:_LONGEST_LIST]):
-            _check_argument(f"{name}[{number}]", item, get_args(hint)[0], bounds, allow_code)
+            _check_argument(f"{name}[{number}]", item, get_args(hint)[0], bounds, catalogue, allow_code)
         return
     if not _fits(value, hint):
         raise UserInputError(f"{name} is {_short(value)}, not {_said(hint)}.")
@@ -159,9 +164,9 @@ def _check_argument(name: str, value: Any, hint: Any, bounds: tuple[int, int] | 
             raise UserInputError(f"{name} is {_short(value)}: it must lie between {bounds[0]} and {bounds[1]}.")
 
 
-def _check_foreign(target: str, allow_code: bool) -> None:
+def _check_foreign(target: str, catalogue: Catalogue, allow_code: bool) -> None:
     if target.startswith(PACKAGE):
-        near = difflib.get_close_matches(target, CATALOGUE, n=1)
+        near = difflib.get_close_matches(target, catalogue, n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
         raise UserInputError(f"{_short(target)} is not a class that gm_multimodal {__version__} builds{hint}")
     if not allow_code:
@@ -171,28 +176,28 @@ def _check_foreign(target: str, allow_code: bool) -> None:
         )
 
 
-def _make(node: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+def _make(node: Mapping[str, Any], catalogue: Catalogue, given: Mapping[str, Any]) -> Any:
     """Build a tree that was checked."""
     target = node[TARGET]
-    made = _catalogued(target) if target in CATALOGUE else _imported(target)
-    arguments = {name: _made(value) for name, value in node.items() if name != TARGET}
+    made = _placed(catalogue[target]) if target in catalogue else _imported(target)
+    arguments = {name: _made(value, catalogue) for name, value in node.items() if name != TARGET}
     try:
         return made(**arguments, **given)
     except Exception as error:
         raise UserInputError(f"cannot build {target}: {error}") from error
 
 
-def _made(value: Any) -> Any:
+def _made(value: Any, catalogue: Catalogue) -> Any:
     if isinstance(value, Mapping) and TARGET in value:
-        return _make(value, {})
+        return _make(value, catalogue, {})
     if isinstance(value, list | tuple):
-        return [_made(item) for item in value]
+        return [_made(item, catalogue) for item in value]
     return value
 
 
-def _catalogued(target: str) -> Callable[..., Any]:
-    """Return the class or function of a name that the catalogue has."""
-    module, _, name = CATALOGUE[target].place.partition(":")
+def _placed(entry: Entry) -> Callable[..., Any]:
+    """Return the class or function of an entry."""
+    module, _, name = entry.place.partition(":")
     found: Callable[..., Any] = getattr(import_module(module), name)
     return found
 

@@ -2,10 +2,11 @@
 
 A configuration may come out of a file, and files are data: a name is looked up here and never imported. The key of an
 entry is what files say, now and in earlier versions; the place is where the class stands today. A place is imported
-when its class is built, so that nothing heavy is loaded for a name.
+when its class is built, so that nothing heavy is loaded for a name. `GENERAL` has what all modalities share; each has a
+catalogue of its own, which adds what only its configurations name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, final
@@ -32,6 +33,10 @@ class Entry:
 
     place: str
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+Catalogue = Mapping[str, Entry]
+"""What files say -> entry."""
 
 
 _COUNT = (1, 4096)
@@ -70,6 +75,7 @@ _ENTRIES = (
     Entry("processes.ctmc:UniformCTMC"),
     Entry("processes.euler:Euler"),
     Entry("processes.flow:Flow"),
+    Entry("processes.flow_with_rates:FlowWithRates"),
     Entry("processes.jump:Jump"),
     Entry("processes.langevin:Langevin"),
     Entry("processes.langevin:noisy_flow"),
@@ -91,20 +97,6 @@ _ENTRIES = (
     Entry("parameterizations.velocity:VelocityMean"),
     Entry("networks.frame_trunk:FrameTrunk", _TRUNK),
     Entry("networks.residue_trunk:ResidueTrunk", _TRUNK),
-    Entry(
-        "images.unet:UNet",
-        {
-            "shape": (1, 1024),
-            "outputs": (1, 16384),
-            "widths": (1, 4096),
-            "blocks": (1, 32),
-            "attention": (0, 1024),
-            "heads": (1, 128),
-        },
-    ),
-    Entry("images.product:Pixels", {"shape": (1, 1024), "levels": (2, 65536), "bins": (2, 4096)}),
-    Entry("protein.auxiliary:BackboneLosses"),
-    Entry("protein.tasks:Curriculum"),
     Entry("training.optimisation:MuonOptimisation"),
     Entry("training.optimisation:Optimisation"),
 )
@@ -117,15 +109,21 @@ _FORMER = {
 }
 
 
-def _catalogue() -> dict[str, Entry]:
-    by_place = {entry.place: Entry(PACKAGE + entry.place, entry.sizes) for entry in _ENTRIES}
+def catalogue(entries: Iterable[Entry], former: Mapping[str, str] = MappingProxyType({})) -> Catalogue:
+    """Return what files say -> entry.
+
+    Args:
+        entries: classes of this package; their places begin below it.
+        former: names of earlier versions -> place, both below this package.
+    """
+    by_place = {entry.place: Entry(PACKAGE + entry.place, entry.sizes) for entry in entries}
     named = {place.replace(":", "."): entry for place, entry in by_place.items()}
-    named |= {name: by_place[place] for name, place in _FORMER.items()}
-    return {PACKAGE + name: entry for name, entry in named.items()}
+    named |= {name: by_place[place] for name, place in former.items()}
+    return MappingProxyType({PACKAGE + name: entry for name, entry in named.items()})
 
 
-CATALOGUE: Mapping[str, Entry] = MappingProxyType(_catalogue())
-"""What files say -> entry."""
+GENERAL: Final = catalogue(_ENTRIES, _FORMER)
+"""What all modalities share."""
 
 
 def foreign_names(config: Any) -> Iterator[str]:

@@ -1,25 +1,13 @@
-"""Data sets as batches for the trainer."""
+"""Batches for the trainer, from where it stopped."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, final
 
 import lightning
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from gm_multimodal.protein.batch import Batches, LengthBuckets, ProteinBatch, Replay, Share, collate
-from gm_multimodal.protein.chains import Chains
-
-
-@final
-class _Rows(Dataset[ProteinBatch]):
-    """Batches by their lists of chain numbers."""
-
-    def __init__(self, chains: Chains) -> None:
-        self.chains = chains
-
-    def __getitem__(self, indices: list[int]) -> ProteinBatch:
-        return collate(self.chains, indices)
+from gm_multimodal.training.batches import Batches, Share
 
 
 @final
@@ -109,69 +97,12 @@ class BatchData(lightning.LightningDataModule, ABC):
     def has_validation(self) -> bool:
         """Whether there are batches to validate on."""
 
-
-@final
-class ChainData(BatchData):
-    """Training and validation batches of chains, bucketed by length, one member per cluster and epoch.
-
-    Args:
-        train: chains to train on.
-        validation: chains of other clusters; none where a dataset is too small to be split.
-        residues_per_batch: residues of a batch on each process, padding included, when batches have grown.
-        seed: determines the batches of every epoch.
-        doubles_at: shares of the training at which batches double their size.
-        validates_fitted: whether training batches are validated too, for comparison.
-        replay: chains of another dataset that are mixed into the training.
-        replay_share: share of batches that are of `replay`.
-    """
-
-    def __init__(
-        self,
-        train: Chains,
-        validation: Chains | None,
-        residues_per_batch: int,
-        seed: int,
-        *,
-        doubles_at: Sequence[float] = (),
-        validates_fitted: bool = False,
-        replay: Chains | None = None,
-        replay_share: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.train_chains, self.validation_chains = train, validation
-        self.residues_per_batch, self.seed = residues_per_batch, seed
-        self.doubles_at, self.validates_fitted = doubles_at, validates_fitted
-        self.replay, self.replay_share = replay, replay_share
-
-    @property
-    def has_validation(self) -> bool:
-        """Whether there are chains to validate on."""
-        return self.validation_chains is not None
-
-    def train_dataloader(self) -> DataLoader[ProteinBatch]:
-        """Return the batches of the running epoch."""
+    def training_share(self) -> Share:
+        """Return which of the training batches this process takes."""
         assert self.trainer is not None
-        share = Share(self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches)
-        own = self._buckets(self.train_chains)
-        if self.replay is None:
-            return ResumableLoader(_Rows(self.train_chains), Epochs(own, share, self._parts))
-        mixed = Replay(own, self._buckets(self.replay), self.replay_share)
-        return ResumableLoader(_Rows(self.train_chains.followed_by(self.replay)), Epochs(mixed, share, self._parts))
+        return Share(self.trainer.global_rank, self.trainer.world_size, self.trainer.accumulate_grad_batches)
 
-    def val_dataloader(self) -> list[DataLoader[ProteinBatch]]:
-        """Return the validation batches, the same in every epoch; perhaps training batches beside them."""
+    def validation_share(self) -> Share:
+        """Return which of the validation batches this process takes."""
         assert self.trainer is not None
-        share = Share(self.trainer.global_rank, self.trainer.world_size)
-        chains = [self.validation_chains] if self.validation_chains is not None else []
-        chains += [self.train_chains] if chains and self.validates_fitted else []
-        batches = [(some, share.of(self._buckets(some).epoch(0))) for some in chains]
-        return [DataLoader(_Rows(some), batch_size=None, sampler=of) for some, of in batches]
-
-    def _parts(self) -> int:
-        """Return in how many parts a batch is dealt at this step."""
-        assert self.trainer is not None
-        done = self.trainer.global_step / self.trainer.max_steps
-        return 2 ** sum(done < share for share in self.doubles_at)
-
-    def _buckets(self, chains: Chains) -> LengthBuckets:
-        return LengthBuckets(chains.lengths, chains.clusters, self.residues_per_batch, self.seed)
+        return Share(self.trainer.global_rank, self.trainer.world_size)

@@ -1,6 +1,5 @@
 """The training step: joint generator-matching loss, auxiliary losses, optimiser."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol, final
 
@@ -13,10 +12,9 @@ from gm_multimodal.network import named
 from gm_multimodal.noise import Noise, SharedNoise
 from gm_multimodal.objective import Matching, matching_loss
 from gm_multimodal.product import Factor, Known, Product, State
-from gm_multimodal.protein.batch import SEQUENCE, ProteinBatch, Share
-from gm_multimodal.protein.conditions import random_conditions
-from gm_multimodal.protein.tasks import STRUCTURE, on_curve
 from gm_multimodal.sites import Sites
+from gm_multimodal.training.batches import Batch, Share
+from gm_multimodal.training.every_time import EveryTime, at_time
 from gm_multimodal.training.optimisation import Optimisation
 
 HELD_OUT_LOSS = "validation/loss"
@@ -24,31 +22,11 @@ HELD_OUT_LOSS = "validation/loss"
 
 VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
-HIDDEN_TIMES = (0.5, 0.7, 0.9)
-"""Times of the structure at which it is validated with a hidden sequence, as staged sampling has it."""
-
 LARGEST_GRADIENT = 4.0
 """Largest norm of the gradient of each auxiliary loss with respect to the outputs, over that of the joint loss.
 
 The gradients of the joint loss at different sites add up less: with respect to the weights this is 1 to 2.
 """
-
-LOADERS = ("validation", "fitted")
-"""What the losses of each loader of a validation are called by: held-out chains, and some that are trained on."""
-
-
-class Batch(Protocol):
-    """Data points side by side."""
-
-    @property
-    def state(self) -> State:
-        """Clean points, [B, N, *E] per factor."""
-        ...
-
-    @property
-    def sites(self) -> Sites:
-        """Which sites are present, and what is known of them beside the points."""
-        ...
 
 
 class Curriculum(Protocol):
@@ -77,32 +55,36 @@ class Auxiliary(Protocol):
 
 
 class MatchingModule(lightning.LightningModule):
-    """A network under the joint loss: its training step and its optimiser.
+    """A network under the joint loss: its training step, its optimiser, and its losses on held-out data.
+
+    It trains any modality: one whose tasks are of its own hands in a curriculum, and one that wants to see more of its
+    held-out data overrides the validation.
 
     Args:
         network: the network.
         product: the factors.
-        curriculum: how tasks and times are drawn.
-        auxiliary: losses beside the joint one, if there are any.
         optimisation: optimiser and schedule.
-        self_conditioning: share of steps that feed back a first prediction.
         seed: with the step and the place of a batch within it, determines every draw.
+        curriculum: how tasks and times are drawn; if left out, nothing is given and every time is practised.
+        auxiliary: losses beside the joint one, if there are any.
+        self_conditioning: share of steps that feed back a first prediction.
     """
 
     def __init__(
         self,
         network: nn.Module,
         product: Mapping[str, Factor],
-        curriculum: Curriculum,
-        auxiliary: Auxiliary | None,
         optimisation: Optimisation,
-        self_conditioning: float,
         seed: int,
+        *,
+        curriculum: Curriculum | None = None,
+        auxiliary: Auxiliary | None = None,
+        self_conditioning: float = 0.0,
     ) -> None:
         super().__init__()
-        self.network, self.product = network, product
-        self.curriculum, self.auxiliary, self.optimisation = curriculum, auxiliary, optimisation
-        self.self_conditioning, self.seed = self_conditioning, seed
+        self.network, self.product, self.optimisation, self.seed = network, product, optimisation, seed
+        self.curriculum, self.auxiliary = curriculum or EveryTime(), auxiliary
+        self.self_conditioning = self_conditioning
         self.share = Share()
 
     def setup(self, stage: str) -> None:
@@ -122,6 +104,19 @@ class MatchingModule(lightning.LightningModule):
         self.log_dict({name: part.detach() for name, part in logged.items()}, batch_size=len(known.sites.present))
         self.log("loss", loss.detach(), prog_bar=True, logger=False, batch_size=len(known.sites.present))
         return loss
+
+    def validation_step(self, batch: Batch, number: int) -> None:
+        """Log the loss of every factor on a fixed grid of times, with the same draws each time."""
+        rows, number = len(batch.sites.present), self.share.place(number)
+        evaluated = Means()
+        for k, s in enumerate(VALIDATION_TIMES):
+            known, times = at_time(batch, self.product, torch.full((rows,), s, device=self.device))
+            noise = self.noise(number, k)
+            evaluated.add(self.match(known, times, noise, feeds_back=self.self_conditioning > 0).parts)
+        means = evaluated.values()
+        total = torch.stack([self.product[name].weight * mean for name, mean in means.items()]).sum()
+        losses = {**{f"validation/{name}": mean for name, mean in means.items()}, HELD_OUT_LOSS: total}
+        self.log_dict(losses, batch_size=rows, sync_dist=True)
 
     @property
     def progress(self) -> float:
@@ -188,72 +183,17 @@ def gradient_ratios(main: Tensor, others: Mapping[str, Tensor], outputs: Mapping
 
 
 @final
-class DesignModule(MatchingModule):
-    """A network over residues, validated on chains."""
-
-    def training_step(self, batch: Any, number: int) -> Tensor:
-        """Return the loss of one batch, the network being told a random part of what it takes as conditions."""
-        takes = getattr(self.network, "conditions", ())
-        if not takes:
-            return super().training_step(batch, number)
-        assert isinstance(batch, ProteinBatch)
-        # A stream of its own: the draws of the losses are the same whatever the network takes.
-        noise = self.noise(self.global_step, -3 - self.share.place(number % self.share.accumulated))
-        taken = {name: states for name, states in random_conditions(batch, noise).items() if name in takes}
-        return super().training_step(dataclasses.replace(batch, sites=batch.sites.knowing(taken)), number)
-
-    def validation_step(self, batch: ProteinBatch, number: int, dataloader_idx: int = 0) -> None:
-        """Log losses on a fixed grid of times, with the same draws each time, of held-out chains and of others.
-
-        The loss of every factor on the sampling curve; of the structure and the auxiliary ones while the sequence is
-        hidden; of inverse folding in one call.
-        """
-        rows, number = len(batch.sites.present), self.share.place(number)
-        curve = _Means()
-        for k, s in enumerate(VALIDATION_TIMES):
-            curve.add(self._matched(batch, s, self.noise(number, k), feeds_back=True)[0].parts)
-        hidden = _Means()
-        for k, s in enumerate(HIDDEN_TIMES):
-            noise = self.noise(number, len(VALIDATION_TIMES) + k)
-            matching, known = self._matched(batch, s, noise, hidden=True, feeds_back=True)
-            hidden.add(matching.parts)
-            hidden.add(self.auxiliary(matching, known) if self.auxiliary else {})
-        inverse, _ = self._matched(batch, 0.0, self.noise(number, -2), given=STRUCTURE, feeds_back=False)
-        means = curve.values()
-        losses = {**means, **{f"hidden_{name}": mean for name, mean in hidden.values().items()}}
-        losses["inverse_folding"] = inverse.parts[SEQUENCE]
-        losses["loss"] = torch.stack([self.product[name].weight * mean for name, mean in means.items()]).sum()
-        source = LOADERS[dataloader_idx]
-        logged = {f"{source}/{name}": loss for name, loss in losses.items()}
-        self.log_dict(logged, batch_size=rows, sync_dist=True, add_dataloader_idx=False)
-
-    def _matched(
-        self,
-        batch: ProteinBatch,
-        s: float,
-        noise: SharedNoise,
-        *,
-        given: tuple[str, ...] = (),
-        hidden: bool = False,
-        feeds_back: bool,
-    ) -> tuple[Matching, Known]:
-        """Return the joint loss of a task of validation at sampling time s, and what was given."""
-        start = torch.full((len(batch.sites.present),), s, device=self.device)
-        known, times = on_curve(batch, self.product, start, given)
-        if hidden:
-            times = {**times, SEQUENCE: torch.zeros_like(times[SEQUENCE])}
-        return self.match(known, times, noise, feeds_back), known
-
-
-class _Means:
+class Means:
     """Means of named losses over several evaluations."""
 
     def __init__(self) -> None:
         self._all: dict[str, list[Tensor]] = {}
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Add one evaluation."""
         for name, loss in losses.items():
             self._all.setdefault(name, []).append(loss)
 
     def values(self) -> dict[str, Tensor]:
+        """Return the means by name."""
         return {name: torch.stack(losses).mean() for name, losses in self._all.items()}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from gm_multimodal.app.cli import main as gm_multimodal
-from gm_multimodal.training.checkpoints import load_checkpoint
+from gm_multimodal.protein.checkpoint import load_checkpoint
 
 VARIANTS = {
     "recipe": [],

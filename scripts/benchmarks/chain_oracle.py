@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.noise import SharedNoise
+from gm_multimodal.oracle import log_likelihood
 from gm_multimodal.paths.geodesic import GeodesicPath
 from gm_multimodal.processes.base import ConditionalProcess
 from gm_multimodal.processes.flow import Flow
@@ -29,7 +30,6 @@ from gm_multimodal.protein.structure import read_backbone
 from gm_multimodal.spaces.categorical import draw_categorical
 from gm_multimodal.spaces.rotations import Rotations
 from scripts.benchmarks.theory_tables import table
-from tests.theory.posterior import log_likelihood
 
 SO3 = Rotations()
 PATH = GeodesicPath(SO3)

@@ -20,6 +20,7 @@ from gm_multimodal.app.api import configuration
 from gm_multimodal.app.design.options import DesignConfig
 from gm_multimodal.product import Product
 from gm_multimodal.protein.backbone import unbroken
+from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.design import Design, sample_block
@@ -29,7 +30,6 @@ from gm_multimodal.protein.metrics import geometry
 from gm_multimodal.protein.output import write_structure
 from gm_multimodal.protein.residues import encode
 from gm_multimodal.sampling.grids import UniformGrid
-from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
 
 KINDS = {
     "helix": (r"H{14,22}", "15-30,{0},15-30", 3),

@@ -32,6 +32,7 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import matching_loss
 from gm_multimodal.protein.batch import ProteinBatch, single_chain
 from gm_multimodal.protein.blueprint import blank
+from gm_multimodal.protein.catalogue import CATALOGUE
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY
 from gm_multimodal.protein.design import sample_block
 from gm_multimodal.sampling.grids import UniformGrid
@@ -83,7 +84,11 @@ def network_call(network: Any, length: int, batch: int) -> Call:
 def two_training_steps(network: Any, config: Any) -> Call:
     """Return two steps of loss, gradient and AdamW, one of them with a first prediction fed back."""
     data, noise = random_batch(LENGTH, CHAINS, network.types), SharedNoise.keyed(0)
-    product, curriculum, auxiliary = build_product(config.product), build(config.curriculum), build(config.auxiliary)
+    product, curriculum, auxiliary = (
+        build_product(config.product, CATALOGUE),
+        build(config.curriculum, CATALOGUE),
+        build(config.auxiliary, CATALOGUE),
+    )
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
 
     def steps() -> None:
@@ -127,7 +132,7 @@ def report(network: Any, config: Any, design: Any, options: argparse.Namespace) 
     rows, grid, product = (
         range(design.batch_size),
         UniformGrid(design.steps, design.last_step),
-        build_product(config.product),
+        build_product(config.product, CATALOGUE),
     )
     blanks = [blank(LENGTH)] * len(rows)
     block = partial(sample_block, network, product, blueprints=blanks, indices=rows, seed=0, grid=grid)
@@ -153,7 +158,7 @@ if __name__ == "__main__":
     with initialize_config_dir(str(Path(__file__).resolve().parents[2] / "configs"), version_base=None):
         for overrides in ([], WIDE):
             config = compose("train", overrides=["data=", *overrides])
-            trunk = build_network(OmegaConf.to_container(config.network)).eval()
+            trunk = build_network(OmegaConf.to_container(config.network), CATALOGUE).eval()
             size = f"{sum(weight.numel() for weight in trunk.parameters()):,} parameters"
             print(f"\n{' '.join(['network=base', *overrides])}: {size}\n\n{HEAD}\n{'|---' * 9}|")
             report(trunk, config, compose("design"), options)

@@ -15,9 +15,9 @@ import torch
 from gm_multimodal.app.api import configuration
 from gm_multimodal.noise import DesignNoise
 from gm_multimodal.protein.blueprint import blank, to_known
+from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
-from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
 
 PROCESSES: dict[str, dict[str, Any]] = {
     "flow": {"process__rotations": "flow"},

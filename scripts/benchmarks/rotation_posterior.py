@@ -22,9 +22,9 @@ from gm_multimodal.objective import corrupt
 from gm_multimodal.parameterizations.tangent import SMALLEST_REMAINDER, TangentPrediction
 from gm_multimodal.protein.batch import ROTATIONS, collate
 from gm_multimodal.protein.chains import Chains
+from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
 from gm_multimodal.protein.dataset import read_chains
 from gm_multimodal.protein.tasks import on_curve
-from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
 
 TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
 CAPS = (0.5, 0.9)

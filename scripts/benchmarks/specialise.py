@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from gm_multimodal.app.cli import main as gm_multimodal
-from gm_multimodal.training.checkpoints import load_checkpoint
+from gm_multimodal.protein.checkpoint import load_checkpoint
 
 COLUMNS = ["id", "source", "sequence", "length", "coordinates", "cluster30", "split", "dssp"]
 FOLDS = {"all-alpha": "helix >= 0.5 and strand <= 0.05", "strand-rich": "strand >= 0.4 and helix <= 0.15"}

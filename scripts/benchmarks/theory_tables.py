@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gm_multimodal.noise import SharedNoise
+from gm_multimodal.oracle import THERE, WEIGHTS, Oracle, distance, three_points, total_variation
 from gm_multimodal.parameterizations.point import PointMass
 from gm_multimodal.paths.base import DensePath
 from gm_multimodal.paths.fisher import FisherPath
@@ -29,11 +31,14 @@ from gm_multimodal.schedules import Concentration
 from gm_multimodal.spaces.categorical import MaskedCategorical, draw_categorical
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations
-from tests.theory.cases import stream, total_variation
-from tests.theory.posterior import THERE, WEIGHTS, Oracle, distance, three_points
 
 RULES = ("euler", "improved", "coupling")
 SO3 = Rotations()
+
+
+def stream(seed: int) -> SharedNoise:
+    """Return random numbers in double precision."""
+    return SharedNoise(torch.Generator().manual_seed(seed), torch.float64)
 
 
 def times(t: float, n: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Toy data on R^1 and R^2, a small network for them, and its training by the loop that trains proteins.
 
-The training step, optimiser and schedule are those of `training.module.DesignModule`. What is not about proteins and is
-not in the package stands here: draws of toy data as batches, times for one factor, and no auxiliary loss.
+The training step, optimiser and schedule are those of `training.module.MatchingModule`. What is not in the package
+stands here: draws of toy data as batches, and a network.
 """
 
 import logging
@@ -32,7 +32,7 @@ from gm_multimodal.sampling.sampler import Observer, Sampler
 from gm_multimodal.schedules import Linear
 from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
-from gm_multimodal.training.module import DesignModule
+from gm_multimodal.training.module import MatchingModule
 from gm_multimodal.training.optimisation import Optimisation
 
 NAME = "x"
@@ -170,24 +170,13 @@ class Draws(IterableDataset):
             yield ToyBatch({NAME: self.draw(self.rows, noise)[:, None]}, sites)
 
 
-@final
-class EveryTime:
-    """A curriculum of one task: nothing is given, times are spread evenly over [0, 1)."""
-
-    def draw(self, batch: ToyBatch, product: Product, noise: Noise) -> tuple[Known, Mapping[str, Tensor]]:
-        """Return the task and the path times, one in every of B equal intervals."""
-        present = batch.sites.present
-        s = (torch.arange(len(present))[:, None] + noise.uniform(present.shape)) / len(present)
-        return Known(batch.state, {NAME: ~present}, batch.sites), {NAME: product[NAME].clock(s)}
-
-
 def train(toy: Toy, steps: int, rows: int = 512, seed: int = 0, width: int = 128) -> ToyNetwork:
     """Train a network for all processes of a toy, and return it with averaged weights."""
     torch.manual_seed(seed)
     network = ToyNetwork(toy.dim, toy.bins, width)
     product = toy.product(Flow(toy.path))
     optimisation = Optimisation(learning_rate=2e-3, warmup_steps=100, decay_share=0.6)
-    module = DesignModule(network, product, EveryTime(), None, optimisation, 0.0, seed)
+    module = MatchingModule(network, product, optimisation, seed)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     quiet |= {"enable_model_summary": False, "num_sanity_val_steps": 0}
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

@@ -23,11 +23,13 @@ from torch import nn
 from gm_multimodal.app.cli.startup import prepare_process
 from gm_multimodal.networks.residue_trunk import ResidueTrunk
 from gm_multimodal.noise import SharedNoise
-from gm_multimodal.protein.batch import LengthBuckets, ProteinBatch, collate
+from gm_multimodal.protein.batch import ProteinBatch, collate
+from gm_multimodal.protein.catalogue import CATALOGUE
 from gm_multimodal.protein.chains import Chains
 from gm_multimodal.protein.dataset import read_chains
+from gm_multimodal.protein.training.buckets import LengthBuckets
+from gm_multimodal.protein.training.module import DesignModule
 from gm_multimodal.training.build import build, build_network, build_product
-from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.precision import BFloat16
 
 FIRST = "first release"
@@ -40,7 +42,7 @@ def networks(names: list[str]) -> dict[str, nn.Module]:
     """Return the first release's network and those of the configurations, with random weights."""
     torch.manual_seed(0)
     nodes = {name: compose("train", overrides=["data=", f"network={name}"]).network for name in names}
-    made = {name: build_network(OmegaConf.to_container(node)) for name, node in nodes.items()}
+    made = {name: build_network(OmegaConf.to_container(node), CATALOGUE) for name, node in nodes.items()}
     return {FIRST: ResidueTrunk(components=4), **made}
 
 
@@ -48,12 +50,12 @@ def step_of(network: nn.Module, config: Any) -> Step:
     """Return a training step: loss, gradient, clipping and optimiser, as `gm-multimodal train` makes it."""
     module = DesignModule(
         network.train(),
-        build_product(config.product),
-        build(config.curriculum),
-        build(config.auxiliary),
-        build(config.optimisation),
-        config.self_conditioning,
+        build_product(config.product, CATALOGUE),
+        build(config.optimisation, CATALOGUE),
         seed=0,
+        curriculum=build(config.curriculum, CATALOGUE),
+        auxiliary=build(config.auxiliary, CATALOGUE),
+        self_conditioning=config.self_conditioning,
     )
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-4, fused=True)
 
@@ -61,8 +63,9 @@ def step_of(network: nn.Module, config: Any) -> Step:
         noise = SharedNoise.keyed(0)
         with BFloat16().forward_context():
             known, times = module.curriculum.draw(batch, module.product, noise)
-            matching = module.match(known, times, batch, noise, feeds_back)
-            loss = matching.total + module.auxiliary(matching, known)[0]
+            matching = module.match(known, times, noise, feeds_back)
+            parts, weights = module.auxiliary(matching, known), module.auxiliary.weights
+            loss = matching.total + sum(weights[name] * part for name, part in parts.items())
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(module.parameters(), 2.0)

@@ -35,6 +35,7 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     from omegaconf import OmegaConf
 
     from gm_multimodal.app.cli.options import config_directory
+    from gm_multimodal.protein.catalogue import CATALOGUE
     from gm_multimodal.training.build import build_network
     from gm_multimodal.training.checkpoints import save_checkpoint
 
@@ -43,7 +44,7 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     sections = OmegaConf.to_container(config, resolve=True)
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
     torch.manual_seed(0)
-    network = build_network(sections["network"])
+    network = build_network(sections["network"], CATALOGUE)
     parts = {key: sections[key] for key in ("network", "product")}
     save_checkpoint(path, network.state_dict(), parts, {"length_range": [20, 30], "data": "none"})
     return path
@@ -84,7 +85,7 @@ class FakeSampler:
 def sampler(monkeypatch, tiny_checkpoint) -> FakeSampler:
     """Replace checkpoint and sampler of `design` by ones that cost nothing."""
     from gm_multimodal.app.design import command
-    from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint
+    from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint
 
     product = load_checkpoint(tiny_checkpoint).product
     fake = FakeSampler()

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from gm_multimodal.app.cli import main
-from gm_multimodal.training.checkpoints import load_checkpoint
+from gm_multimodal.protein.checkpoint import load_checkpoint
 
 SMALL = Path(__file__).parents[2] / "data" / "chains_small.parquet"
 SHORT = (

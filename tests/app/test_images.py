@@ -33,7 +33,7 @@ def quick_classifier(monkeypatch):
 
 
 def test_a_training_is_released_with_what_it_was(trained):
-    from gm_multimodal.training.images import load_image_model
+    from gm_multimodal.images.checkpoint import load_image_model
 
     model = load_image_model(trained / "model.safetensors")
     assert tuple(model.pixels.shape) == (1, 8, 8)

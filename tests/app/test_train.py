@@ -13,7 +13,7 @@ from safetensors import safe_open
 from gm_multimodal.app.cli import main
 from gm_multimodal.app.train.training import read_split
 from gm_multimodal.protein.residues import decode
-from gm_multimodal.training.module import DesignModule
+from gm_multimodal.protein.training.module import DesignModule
 
 SMALL = Path(__file__).parents[2] / "data" / "chains_small.parquet"
 TINY = ["network=small", "network.width=32", "network.heads=2", "network.layers=1"]

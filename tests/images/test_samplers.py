@@ -8,13 +8,12 @@ import torch
 
 from gm_multimodal.app.images.sample_options import SAMPLERS
 from gm_multimodal.images.heads import VELOCITY, landing_bins
-from gm_multimodal.images.processes import FlowWithRates
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.samplers import METHODS, ImageSampler, Settings
-from gm_multimodal.images.second_order import MidpointVelocity
 from gm_multimodal.images.unet import PIXELS, UNet
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.processes.flow import Flow
+from gm_multimodal.processes.flow_with_rates import FlowWithRates
 from gm_multimodal.processes.rates import RateJump
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
@@ -64,42 +63,6 @@ def test_an_image_is_the_same_however_many_are_asked_for(oracle, name):
     assert torch.equal(few, many[:3])
     assert len(many) == 20
     assert not torch.equal(many[:8], many[8:16])
-
-
-class Decay(torch.nn.Module):
-    """dx/dt = -k (1 + t) x on every pixel, so that x_1 = exp(-1.5 k) x_0."""
-
-    def __init__(self, outputs: int, rate: float) -> None:
-        super().__init__()
-        self.outputs, self.rate = outputs, rate
-
-    def forward(self, state, times, sites, previous):
-        x, t = state[PIXELS], times[PIXELS]
-        output = torch.zeros(*x.shape, self.outputs)
-        output[..., VELOCITY] = -self.rate * (1 + t[..., None]) * x
-        return {PIXELS: output}
-
-
-def errors(second_order: bool, steps: tuple[int, ...]):
-    """The greatest relative error of the flow of `Decay`, for every number of steps."""
-    pixels = Pixels((1, 2, 2), 17, 17)
-    network = Decay(pixels.heads.output_shape[1], rate=0.8)
-    found = []
-    for number in steps:
-        grid, product = UniformGrid(number), pixels.product(Flow(pixels.path))
-        called = MidpointVelocity(network, product[PIXELS], grid) if second_order else network
-        known = pixels.blank(3, torch.device("cpu"))
-        arguments = (product, known, SharedNoise.keyed(1))
-        start = product[PIXELS].prior(known, PIXELS, SharedNoise.keyed(1))
-        end = Sampler(grid)(called, *arguments)[PIXELS]
-        found.append(float((end / start / torch.tensor(-1.2).exp() - 1).abs().max()))
-    return found
-
-
-@pytest.mark.parametrize(("second_order", "order"), [(False, 1), (True, 2)])
-def test_the_order_of_a_flow_is_the_one_it_says(second_order, order):
-    coarse, fine = errors(second_order, (10, 20))
-    assert fine * 2**order == pytest.approx(coarse, rel=0.2)
 
 
 @pytest.mark.parametrize(("weight", "part"), [(0.0, Flow), (1.0, RateJump)])

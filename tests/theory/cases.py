@@ -240,17 +240,6 @@ def statistics(space: StateSpace, x: Tensor, z: Tensor) -> list[Tensor]:
     return [v.norm(dim=-1), v[:, 0]] + ([v[:, -1]] if v.shape[-1] > 1 else [])
 
 
-def total_variation(a: Tensor, b: Tensor, bins: int = 40) -> float:
-    """Half the L1 distance of two histograms over bins of equal mass in the pooled sample; exact for integers."""
-    if not a.dtype.is_floating_point:
-        size = int(max(a.max(), b.max())) + 1
-        first, second = a.bincount(minlength=size), b.bincount(minlength=size)
-    else:
-        edges = torch.cat([a, b]).quantile(torch.linspace(0, 1, bins + 1, dtype=a.dtype)[1:-1])
-        first, second = (torch.bucketize(s.contiguous(), edges).bincount(minlength=bins) for s in (a, b))
-    return float((first / len(a) - second / len(b)).abs().sum() / 2)
-
-
 if __name__ == "__main__":
     print("\n".join(map(str, CASES)))  # noqa: T201
     print(f"{len(CASES)} cases: {len(SETTINGS)} paths, {len(MOVES)} processes")  # noqa: T201

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from gm_multimodal.noise import SharedNoise
+from gm_multimodal.oracle import total_variation
 from gm_multimodal.processes.ctmc import MaskingCTMC
-from tests.theory.cases import total_variation
 from tests.theory.factors import CASES, LETTERS, MASKING, SO3
 
 pytestmark = pytest.mark.theory

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from gm_multimodal.oracle import WEIGHTS, Oracle, three_points
 from gm_multimodal.spaces.rotations import Rotations
 from tests.theory.cases import CASES, CONDITIONAL, stream
-from tests.theory.posterior import WEIGHTS, Oracle, three_points
 
 pytestmark = pytest.mark.theory
 

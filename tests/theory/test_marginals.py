@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.noise import Noise
+from gm_multimodal.oracle import THERE, WEIGHTS, Oracle, distance, three_points, total_variation
 from gm_multimodal.parameterizations.base import ManifoldPrediction
 from gm_multimodal.parameterizations.bins import BinRates, Bins
 from gm_multimodal.parameterizations.point import PointMass
@@ -27,8 +28,7 @@ from gm_multimodal.processes.superposition import Superposition
 from gm_multimodal.spaces.categorical import draw_categorical
 from gm_multimodal.spaces.interval import Interval
 from gm_multimodal.spaces.rotations import Rotations
-from tests.theory.cases import CASES, SETTINGS, Case, Setting, statistics, stream, total_variation
-from tests.theory.posterior import THERE, WEIGHTS, Oracle, distance, three_points
+from tests.theory.cases import CASES, SETTINGS, Case, Setting, statistics, stream
 
 pytestmark = pytest.mark.theory
 

@@ -11,6 +11,7 @@ from torch.nn.functional import one_hot
 
 from gm_multimodal.bregman import GeneralisedKL, NegativeEntropy, SquaredNorm
 from gm_multimodal.errors import IncompatibleProcess
+from gm_multimodal.oracle import WEIGHTS, Oracle, three_points
 from gm_multimodal.parameterizations.base import Parameterization
 from gm_multimodal.parameterizations.bins import BinPosterior, BinRates
 from gm_multimodal.parameterizations.endpoint import EndpointMean
@@ -20,7 +21,6 @@ from gm_multimodal.parameterizations.tangent import TangentMixture
 from gm_multimodal.parameterizations.velocity import VelocityMean
 from gm_multimodal.spaces.categorical import MaskedCategorical
 from tests.theory.cases import SETTINGS, Setting, readings_of, stream
-from tests.theory.posterior import WEIGHTS, Oracle, three_points
 
 pytestmark = pytest.mark.theory
 

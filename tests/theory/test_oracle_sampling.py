@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from gm_multimodal.noise import SharedNoise
+from gm_multimodal.oracle import total_variation
 from gm_multimodal.processes.ctmc import MaskingCTMC
 from gm_multimodal.product import Known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
-from tests.theory.cases import total_variation
 from tests.theory.factors import (
     FACTORS,
     LETTERS,

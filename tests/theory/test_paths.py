@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from gm_multimodal.noise import SharedNoise
+from gm_multimodal.oracle import total_variation
 from gm_multimodal.spaces.rotations import rotation_angle
-from tests.theory.cases import total_variation
 from tests.theory.factors import CONDOT, FACTORS, GEODESIC, MASKING, ROTATIONS, SO3, TRANSLATIONS
 
 pytestmark = pytest.mark.theory

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from gm_multimodal.oracle import total_variation
 from gm_multimodal.spaces.interval import Interval
-from tests.theory.cases import CONDITIONAL, Case, generic, statistics, stream, total_variation
+from tests.theory.cases import CONDITIONAL, Case, generic, statistics, stream
 
 pytestmark = pytest.mark.theory
 

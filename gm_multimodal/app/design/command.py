@@ -25,12 +25,12 @@ from gm_multimodal.app.folders.hold import only_run_in, writing
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.product import Product
+from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
 from gm_multimodal.protein.constraints import constrain, residue_bias
 from gm_multimodal.protein.design import Design, sample_block, staged
 from gm_multimodal.protein.design_tasks import Motif, Task
 from gm_multimodal.protein.output import write_structure, write_trajectory
 from gm_multimodal.sampling.grids import UniformGrid
-from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, resolve
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from gm_multimodal.app.cli.terminal import show
 from gm_multimodal.app.doctor.options import DoctorConfig
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.training.checkpoints import load_checkpoint, resolve
+from gm_multimodal.protein.checkpoint import load_checkpoint, resolve
 
 _PACKAGES = ("torch", "e3nn", "biotite", "lightning", "hydra-core", "numpy", "pandas", "pyarrow", "safetensors")
 

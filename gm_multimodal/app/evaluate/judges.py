@@ -5,6 +5,7 @@ import torch
 from gm_multimodal import __version__
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.errors import CheckpointError
+from gm_multimodal.protein.checkpoint import load_checkpoint, resolve
 from gm_multimodal.protein.judges.esmfold import EsmFold
 from gm_multimodal.protein.judges.fold_command import FoldCommand
 from gm_multimodal.protein.judges.folding import Folder
@@ -13,7 +14,6 @@ from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
 from gm_multimodal.protein.judges.self_consistency import SelfConsistency
 from gm_multimodal.protein.judges.sequence_fit import SequenceFit
 from gm_multimodal.protein.metrics.definition import Judge
-from gm_multimodal.training.checkpoints import load_checkpoint, resolve
 
 
 def judges_of(

@@ -25,13 +25,13 @@ from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.app.train.training import held
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import leftovers, own_folder, write_atomically
+from gm_multimodal.images.checkpoint import ImageModel, load_image_model
 from gm_multimodal.images.dataset import ImageSet, load_images, points_of
 from gm_multimodal.images.pictures import write_grid
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.quality.classifier import labels_of
 from gm_multimodal.images.quality.inception import find_inception
 from gm_multimodal.images.samplers import ImageSampler, Settings
-from gm_multimodal.training.images import ImageModel, load_image_model
 
 # More cells continue a table; these do not change those that are there.
 _MAY_DIFFER = ("out", "samplers", "calls", "seeds", "threads", "device", "checkpoint", "max_megabytes")

@@ -17,13 +17,13 @@ from gm_multimodal.app.images.sample_options import ImageSampleConfig
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
+from gm_multimodal.images.checkpoint import load_image_model
 from gm_multimodal.images.dataset import points_of
 from gm_multimodal.images.formats.tables import read_arrays
 from gm_multimodal.images.pictures import write_gif, write_grid
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.samplers import ImageSampler, Settings
 from gm_multimodal.sampling.observers import StateRecorder
-from gm_multimodal.training.images import load_image_model
 
 SHOWN, COLUMNS = 64, 16
 """Images of a picture, and of one of its rows."""

@@ -8,11 +8,13 @@ import torch
 from gm_multimodal.app.cli.checks import MEGABYTE
 from gm_multimodal.app.images.train_options import ImageTrainConfig
 from gm_multimodal.app.train.training import say, set_training_threads, training_folder
+from gm_multimodal.images.catalogue import CATALOGUE
 from gm_multimodal.images.dataset import ImageSet, load_images
 from gm_multimodal.images.product import Pixels
+from gm_multimodal.images.training.data import ImageData
+from gm_multimodal.images.training.module import ImageModule
 from gm_multimodal.training.build import build, build_network
 from gm_multimodal.training.callbacks import Recipe
-from gm_multimodal.training.images import ImageData, ImageModule
 from gm_multimodal.training.run import fit
 
 _MOST_BINS = 65  # that auto chooses
@@ -33,7 +35,8 @@ def train(config: ImageTrainConfig) -> Path:
     network = {**config.unet, "shape": list(images.shape), "outputs": outputs}
     torch.manual_seed(config.seed)
     # What they name was typed, or stands in our own files: `check_typed` saw to that.
-    unet, optimisation = build_network(network, allow_code=True), build(config.optimisation, allow_code=True)
+    unet = build_network(network, CATALOGUE, allow_code=True)
+    optimisation = build(config.optimisation, CATALOGUE, allow_code=True)
     module = ImageModule(unet, pixels, optimisation, config.seed)
     data = ImageData(images, held_out, config.batch_size, config.mirrored, config.seed)
     described = {"shape": list(images.shape), "levels": images.levels, "bins": bins}

@@ -18,9 +18,10 @@ from gm_multimodal.app.train.training import (
 )
 from gm_multimodal.errors import EmptyDataset
 from gm_multimodal.protein.chains import Chains
+from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
+from gm_multimodal.protein.training.data import ChainData
 from gm_multimodal.training.callbacks import Recipe
-from gm_multimodal.training.checkpoints import Checkpoint, load_checkpoint, read_released, resolve
-from gm_multimodal.training.data import ChainData
+from gm_multimodal.training.checkpoints import read_released
 from gm_multimodal.training.finetune import make_trainable
 from gm_multimodal.training.module import HELD_OUT_LOSS
 from gm_multimodal.training.run import fit, is_first_process

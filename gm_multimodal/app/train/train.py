@@ -13,9 +13,10 @@ from gm_multimodal.app.train.training import (
     set_training_threads,
     training_folder,
 )
+from gm_multimodal.protein.catalogue import CATALOGUE
+from gm_multimodal.protein.training.data import ChainData
 from gm_multimodal.training.build import build_network, build_product
 from gm_multimodal.training.callbacks import Recipe
-from gm_multimodal.training.data import ChainData
 from gm_multimodal.training.run import fit
 
 
@@ -33,8 +34,8 @@ def train(config: TrainConfig) -> Path:
     chains, validation = read_split(config, "train"), read_split(config, "validation")
     torch.manual_seed(config.seed)
     # What they name was typed, or stands in our own files: `check_typed` saw to that.
-    network = build_network(config.network, allow_code=True)
-    product = build_product(config.product, allow_code=True)
+    network = build_network(config.network, CATALOGUE, allow_code=True)
+    product = build_product(config.product, CATALOGUE, allow_code=True)
     module = build_module(config, network, product)
     data = ChainData(
         chains,

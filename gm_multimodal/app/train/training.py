@@ -19,11 +19,12 @@ from gm_multimodal.app.train.training_options import RunConfig, TrainingConfig
 from gm_multimodal.errors import CheckpointError
 from gm_multimodal.files import in_the_way, own_folder
 from gm_multimodal.product import Factor
+from gm_multimodal.protein.catalogue import CATALOGUE
 from gm_multimodal.protein.chains import Chains
 from gm_multimodal.protein.dataset import NATIVE, SOFT, read_chains
+from gm_multimodal.protein.training.module import DesignModule
 from gm_multimodal.training.build import build
 from gm_multimodal.training.checkpoints import read_released
-from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.run import CURVE, LAST, LOGS, RELEASED, is_first_process
 
 _MAY_DIFFER = (
@@ -68,9 +69,9 @@ def build_module(config: TrainingConfig, network: nn.Module, product: Mapping[st
     return DesignModule(
         network=network,
         product=product,
-        curriculum=build(config.curriculum, allow_code=True),
-        auxiliary=build(config.auxiliary, allow_code=True),
-        optimisation=build(config.optimisation, allow_code=True),
+        curriculum=build(config.curriculum, CATALOGUE, allow_code=True),
+        auxiliary=build(config.auxiliary, CATALOGUE, allow_code=True),
+        optimisation=build(config.optimisation, CATALOGUE, allow_code=True),
         self_conditioning=config.self_conditioning,
         seed=config.seed,
     )

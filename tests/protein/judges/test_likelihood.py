@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from gm_multimodal.protein.checkpoint import load_checkpoint, resolve
 from gm_multimodal.protein.judges.likelihood import Likelihood, LikelihoodJudge
-from gm_multimodal.training.checkpoints import load_checkpoint, resolve
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ from safetensors.torch import load_file, save_file
 from gm_multimodal import __version__
 from gm_multimodal.errors import CheckpointError, UserInputError
 from gm_multimodal.protein.batch import single_chain
+from gm_multimodal.protein.catalogue import CATALOGUE
+from gm_multimodal.protein.checkpoint import load_checkpoint, resolve, shipped_names
 from gm_multimodal.training.build import build_network
-from gm_multimodal.training.checkpoints import load_checkpoint, resolve, save_checkpoint, shipped_names
+from gm_multimodal.training.checkpoints import save_checkpoint
 from tests.networks.trunks import random_state, random_times
 
 PROVENANCE = {"length_range": [40, 80], "steps": 12, "data": "chains_small.parquet"}
@@ -21,7 +23,7 @@ PROVENANCE = {"length_range": [40, 80], "steps": 12, "data": "chains_small.parqu
 def network(config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return build_network(config["network"])
+        return build_network(config["network"], CATALOGUE)
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def test_a_path_is_found_and_a_wrong_name_is_explained(saved, monkeypatch):
 
 
 def test_a_shipped_name_is_found(saved, monkeypatch):
-    monkeypatch.setattr("gm_multimodal.training.checkpoints.SHIPPED", saved.parent)
+    monkeypatch.setattr("gm_multimodal.protein.checkpoint.SHIPPED", saved.parent)
     assert shipped_names() == ["model"]
     assert resolve("model") == saved
     with pytest.raises(CheckpointError, match="shipped: model"):

@@ -1,16 +1,15 @@
-"""What a training on images shows the network: which images, in which order, at which times."""
-
-from itertools import chain
+"""What a training on images shows the network: which images, and at which times."""
 
 import pytest
 import torch
 
 from gm_multimodal.images.dataset import load_images, points_of
-from gm_multimodal.images.product import EveryTime, ImageBatch, Pixels, sites_of
+from gm_multimodal.images.product import ImageBatch, Pixels, sites_of
+from gm_multimodal.images.training.data import ImageData
 from gm_multimodal.images.unet import PIXELS
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import matching_loss
-from gm_multimodal.training.images import ImageData, Shuffled
+from gm_multimodal.training.every_time import EveryTime
 from tests.images.oracle import Oracle
 
 DIGITS = load_images("digits", "test")
@@ -48,17 +47,9 @@ def test_the_latest_draw_there_is_gives_a_finite_loss():
     assert matching.total.isfinite()
 
 
-def test_an_epoch_shows_every_image_once_in_an_order_of_its_own():
-    batches = Shuffled(count=50, size=8, seed=3)
-    first, second = (list(chain(*batches.epoch(number))) for number in (0, 1))
-    assert len(first) == len(set(first)) == 48
-    assert first != second and first == list(chain(*batches.epoch(0)))
-    assert first != list(chain(*Shuffled(count=50, size=8, seed=4).epoch(0)))
-
-
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_half_of_the_images_stand_in_the_mirror_if_asked(mirrored):
-    from gm_multimodal.training.images import _Rows
+    from gm_multimodal.images.training.data import _Rows
 
     shown = _Rows(DIGITS, mirrored)[[5, 6, 7, 8]].state[PIXELS]
     images = points_of(DIGITS.images[5:9], 17)

@@ -8,17 +8,19 @@ import pytest
 import torch
 
 from gm_multimodal.errors import IncompatibleProcess, UserInputError
+from gm_multimodal.images.catalogue import CATALOGUE as OF_IMAGES
 from gm_multimodal.processes.ctmc import MaskingCTMC
 from gm_multimodal.processes.flow import Flow
+from gm_multimodal.protein.catalogue import CATALOGUE
 from gm_multimodal.schedules import Linear
 from gm_multimodal.training.build import build, build_network, build_product
-from gm_multimodal.training.catalogue import CATALOGUE
+from gm_multimodal.training.catalogue import GENERAL
 
 CTMC = "gm_multimodal.processes.ctmc.MaskingCTMC"
 
 
 def test_the_shipped_product_is_built(config):
-    product = build_product(config["product"])
+    product = build_product(config["product"], CATALOGUE)
     assert list(product) == ["translations", "rotations", "sequence"]
     assert isinstance(product["sequence"].process, MaskingCTMC)
     assert product["translations"].centred
@@ -31,7 +33,7 @@ def test_the_shipped_product_is_built(config):
 
 def test_processes_can_be_replaced(config):
     processes = {"sequence": {"_target_": CTMC, "remasking": 5.0, "temperature": 0.5, "order": "purity"}}
-    product = build_product(config["product"], processes)
+    product = build_product(config["product"], CATALOGUE, processes)
     assert product["sequence"].process.remasking == 5.0
     assert product["sequence"].process.order == "purity"
     assert isinstance(product["rotations"].process, Flow)
@@ -39,17 +41,17 @@ def test_processes_can_be_replaced(config):
 
 def test_a_process_of_an_unknown_factor_is_refused_with_those_there_are(config):
     with pytest.raises(UserInputError, match=r"process of side_chains.*translations, rotations, sequence"):
-        build_product(config["product"], {"side_chains": {"_target_": CTMC}})
+        build_product(config["product"], CATALOGUE, {"side_chains": {"_target_": CTMC}})
 
 
 def test_a_process_that_does_not_fit_its_path_is_refused(config):
     with pytest.raises(UserInputError, match=r"cannot build .*Flow: .*MixturePath"):
-        build_product(config["product"], {"sequence": {"_target_": "gm_multimodal.processes.flow.Flow"}})
+        build_product(config["product"], CATALOGUE, {"sequence": {"_target_": "gm_multimodal.processes.flow.Flow"}})
 
 
 def test_a_process_that_does_not_fit_its_prediction_is_refused(config):
     with pytest.raises(IncompatibleProcess, match=r"Jump follows Posterior, but EndpointMean"):
-        build_product(config["product"], {"translations": {"_target_": "gm_multimodal.processes.jump.Jump"}})
+        build_product(config["product"], CATALOGUE, {"translations": {"_target_": "gm_multimodal.processes.jump.Jump"}})
 
 
 WIDE = {"_target_": "gm_multimodal.networks.residue_trunk.ResidueTrunk"}
@@ -108,7 +110,7 @@ def test_what_is_not_known_or_does_not_fit_is_refused_before_anything_is_built(n
     monkeypatch.setattr("subprocess.run", called.append)
     monkeypatch.setattr("gm_multimodal.files.write_atomically", called.append)
     with pytest.raises(UserInputError, match=message) as caught:
-        build(node)
+        build(node, CATALOGUE)
     assert len(str(caught.value)) < 500
     assert not called
 
@@ -121,9 +123,9 @@ def nested(depth: int) -> dict:
 
 
 def test_nested_nodes_are_built_and_bottomless_ones_refused():
-    assert build(nested(2)).clock.clock == Linear()
+    assert build(nested(2), CATALOGUE).clock.clock == Linear()
     with pytest.raises(UserInputError, match="nested too deeply"):
-        build(nested(900))
+        build(nested(900), CATALOGUE)
 
 
 def test_everything_is_checked_before_the_first_class_is_made(monkeypatch):
@@ -131,21 +133,21 @@ def test_everything_is_checked_before_the_first_class_is_made(monkeypatch):
     monkeypatch.setattr("gm_multimodal.schedules.Linear.__init__", lambda self: made.append(self))
     node = {"_target_": "gm_multimodal.schedules.Window", "clock": {"_target_": "gm_multimodal.schedules.Linear"}}
     with pytest.raises(UserInputError, match="end is"):
-        build({**node, "end": "later"})
+        build({**node, "end": "later"}, CATALOGUE)
     assert not made
-    build(node)
+    build(node, CATALOGUE)
     assert made
 
 
 def test_code_of_others_runs_only_where_it_is_allowed():
     node = {"_target_": "fractions.Fraction", "numerator": 1, "denominator": 3}
     with pytest.raises(UserInputError, match=r"fractions.Fraction is not a class of .* add allow_code=true"):
-        build(node)
-    assert build(node, allow_code=True) * 3 == 1
+        build(node, CATALOGUE)
+    assert build(node, CATALOGUE, allow_code=True) * 3 == 1
     with pytest.raises(UserInputError, match=r"no_such_package.Thing cannot be imported"):
-        build({"_target_": "no_such_package.Thing"}, allow_code=True)
+        build({"_target_": "no_such_package.Thing"}, CATALOGUE, allow_code=True)
     with pytest.raises(UserInputError, match=r"files.os.system is not a class that"):
-        build({"_target_": "gm_multimodal.files.os.system", "command": "true"}, allow_code=True)
+        build({"_target_": "gm_multimodal.files.os.system", "command": "true"}, CATALOGUE, allow_code=True)
 
 
 @pytest.mark.parametrize(
@@ -160,20 +162,34 @@ def test_code_of_others_runs_only_where_it_is_allowed():
 def test_a_factor_is_all_that_it_must_be(config, change, message):
     product = {**config["product"], "rotations": {**config["product"]["rotations"], **change}}
     with pytest.raises(UserInputError, match=message):
-        build_product(product)
+        build_product(product, CATALOGUE)
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_every_name_of_the_catalogue_can_be_imported_and_its_sizes_are_arguments(name):
-    module, _, attribute = CATALOGUE[name].place.partition(":")
+ENTRIES = {**CATALOGUE, **OF_IMAGES}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_name_of_a_catalogue_can_be_imported_and_its_sizes_are_arguments(name):
+    module, _, attribute = ENTRIES[name].place.partition(":")
     made = getattr(import_module(module), attribute)
     arguments = inspect.signature(made).parameters
-    assert set(CATALOGUE[name].sizes) <= set(arguments)
+    assert set(ENTRIES[name].sizes) <= set(arguments)
+
+
+def test_a_modality_builds_what_it_names_and_what_all_share_but_not_what_another_names():
+    unet = {"_target_": "gm_multimodal.images.unet.UNet"}
+    losses = {"_target_": "gm_multimodal.protein.auxiliary.BackboneLosses"}
+    assert build(losses, CATALOGUE).atoms > 0
+    for node, catalogue in ((unet, CATALOGUE), (losses, OF_IMAGES), (losses, GENERAL)):
+        with pytest.raises(UserInputError, match="is not a class that"):
+            build(node, catalogue)
+    for catalogue in (GENERAL, CATALOGUE, OF_IMAGES):
+        assert build({"_target_": "gm_multimodal.training.module.Optimisation"}, catalogue).warmup_steps > 0
 
 
 def test_every_class_that_files_may_name_is_in_the_catalogue():
     """Concrete classes of the packages that a product is made of, but for predictions, which are made by networks."""
-    known = {entry.place for entry in CATALOGUE.values()}
+    known = {entry.place for entry in GENERAL.values()}
     for family in ("spaces", "paths", "processes", "parameterizations", "schedules"):
         package = import_module(f"gm_multimodal.{family}")
         modules = [info.name for info in pkgutil.iter_modules(getattr(package, "__path__", []))]
@@ -188,20 +204,20 @@ def test_every_class_that_files_may_name_is_in_the_catalogue():
 
 def test_an_argument_that_does_not_fit_is_named():
     with pytest.raises(UserInputError, match=r"cannot build gm_multimodal.schedules.Exponential.*speed"):
-        build({"_target_": "gm_multimodal.schedules.Exponential", "speed": 1.0})
+        build({"_target_": "gm_multimodal.schedules.Exponential", "speed": 1.0}, CATALOGUE)
     with pytest.raises(UserInputError, match="rate is -1"):
-        build({"_target_": "gm_multimodal.schedules.Exponential", "rate": -1.0})
+        build({"_target_": "gm_multimodal.schedules.Exponential", "rate": -1.0}, CATALOGUE)
 
 
 def test_a_class_that_does_not_exist_is_named():
     with pytest.raises(UserInputError, match="Sinusoidal"):
-        build({"_target_": "gm_multimodal.schedules.Sinusoidal"})
+        build({"_target_": "gm_multimodal.schedules.Sinusoidal"}, CATALOGUE)
 
 
 def test_weights_follow_torchs_random_state(config):
     networks = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        networks.append(build_network(config["network"]).state_dict()["embed.weight"])
+        networks.append(build_network(config["network"], CATALOGUE).state_dict()["embed.weight"])
     assert torch.equal(networks[0], networks[1])
     assert not torch.equal(networks[0], networks[2])

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 import torch
 
-from gm_multimodal.training.checkpoints import load_checkpoint
-from gm_multimodal.training.data import ChainData
+from gm_multimodal.protein.checkpoint import load_checkpoint
+from gm_multimodal.protein.training.data import ChainData
+from gm_multimodal.protein.training.module import DesignModule
 from gm_multimodal.training.finetune import make_trainable
-from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.run import LAST, RELEASED
-from tests.training.conftest import STEPS, VALIDATED
+from tests.protein.training.conftest import STEPS, VALIDATED
 
 LOSS = "validation/loss"
 

@@ -53,13 +53,13 @@ class FlowWithRates:
         """Drift, and stay there or land, every part on its own, [*B, C]."""
         assert isinstance(prediction, FlowAndRates)
         drifted = torch.lerp(x, Flow(self.path).transition(x, t, t_next, prediction, noise), 1 - self.jump_weight)
-        slower = _Slower(prediction, self.jump_weight)
+        slower = _SlowerPrediction(prediction, self.jump_weight)
         return RateJump(self.path, self.rule).transition(drifted, t, t_next, slower, noise)
 
 
 @final
 @dataclass(frozen=True)
-class _Slower:
+class _SlowerPrediction:
     """A prediction of jumps whose rates are multiplied by a weight.
 
     Attributes:

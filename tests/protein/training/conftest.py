@@ -11,17 +11,18 @@ import yaml
 from omegaconf import OmegaConf
 
 from gm_multimodal.protein.auxiliary import BackboneLosses
+from gm_multimodal.protein.catalogue import CATALOGUE
 from gm_multimodal.protein.chains import Chains
 from gm_multimodal.protein.dataset import read_chains
 from gm_multimodal.protein.tasks import Curriculum
+from gm_multimodal.protein.training.data import ChainData
+from gm_multimodal.protein.training.module import DesignModule
 from gm_multimodal.training.build import build_network, build_product
 from gm_multimodal.training.callbacks import Recipe
-from gm_multimodal.training.data import ChainData
-from gm_multimodal.training.module import DesignModule
 from gm_multimodal.training.optimisation import Optimisation
 from gm_multimodal.training.run import RELEASED, fit
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 PARTS = {"translations": "condot", "rotations": "geodesic", "sequence": "masking"}
 
 
@@ -70,8 +71,8 @@ def make_module(config) -> Callable[..., DesignModule]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return DesignModule(
-                network=build_network(config["network"] | network),
-                product=build_product(config["product"]),
+                network=build_network(config["network"] | network, CATALOGUE),
+                product=build_product(config["product"], CATALOGUE),
                 curriculum=Curriculum(),
                 auxiliary=BackboneLosses(),
                 optimisation=Optimisation(warmup_steps=2),

@@ -10,9 +10,10 @@ from lightning import LightningModule
 from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.protein.auxiliary import BackboneLosses
 from gm_multimodal.protein.batch import collate
-from gm_multimodal.training.module import LARGEST_GRADIENT, DesignModule, gradient_ratios
+from gm_multimodal.protein.training.module import DesignModule
+from gm_multimodal.training.module import LARGEST_GRADIENT, gradient_ratios
 from gm_multimodal.training.optimisation import MuonOptimisation, Optimisation
-from tests.training.conftest import VALIDATED
+from tests.protein.training.conftest import VALIDATED
 
 
 @pytest.fixture

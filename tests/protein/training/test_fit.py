@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from gm_multimodal.protein.batch import Share
+from gm_multimodal.protein.checkpoint import load_checkpoint
+from gm_multimodal.protein.training.data import ChainData
+from gm_multimodal.training.batches import Share
 from gm_multimodal.training.callbacks import AveragedWeights
-from gm_multimodal.training.checkpoints import load_checkpoint
-from gm_multimodal.training.data import ChainData, Epochs, ResumableLoader
+from gm_multimodal.training.data import Epochs, ResumableLoader
 from gm_multimodal.training.optimisation import MuonOptimisation
 from gm_multimodal.training.run import CURVE, LAST, RELEASED
-from tests.training.conftest import STEPS, TRAINER, VALIDATED
+from tests.protein.training.conftest import STEPS, TRAINER, VALIDATED
 
 
 def test_a_training_writes_what_design_and_resuming_need(tmp_path, train, weights, config, make_module):
