@@ -79,9 +79,12 @@ def configuration(options: dict[str, Any]) -> DesignConfig:
 def _collect(folder: Path, files: list[str]) -> "tuple[tuple[struc.AtomArray, ...], pd.DataFrame]":
     import pandas as pd
 
-    from gm_multimodal.protein.side_chains import read_atoms
+    from gm_multimodal.protein.structure_file import open_structure
 
     table = pd.read_csv(folder / "designs.csv", keep_default_na=False, na_values=[""])
     table["input"] = table["input"].map(from_cell, na_action="ignore")
     table = table[table["file"].isin(files)].reset_index(drop=True)
-    return tuple(read_atoms(folder / file, ["b_factor"]) for file in files), table
+    structures = tuple(open_structure(folder / file, side_chains=True).atoms(1) for file in files)
+    for atoms in structures:
+        atoms.del_annotation("altloc_id")  # a design has no alternatives
+    return structures, table

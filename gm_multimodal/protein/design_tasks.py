@@ -1,7 +1,7 @@
 """The tasks of design: each gives the blueprint of design i, and nothing else tells them apart."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -120,7 +120,7 @@ class Redesign:
             structure_given=is_fixed | self.keep_structure,
             sequence_given=is_fixed,
             source=tuple(i if given else None for i, given in zip(structure.ids, is_fixed, strict=True)),
-            side_chains=structure.side_chains(fixed) if fixed else {},
+            side_chains={k: structure.side_chains[k] for k in fixed},
             native=True,
             name=printable(structure.path.name),
         )
@@ -202,12 +202,8 @@ class Motif:
         return tuple(labels)
 
     def _side_chains(self, origin: np.ndarray, types_given: Mask) -> dict[int, SideChain]:
-        found = self._input_side_chains
+        found = self.structure.side_chains
         return {k: found[n] for k, n in enumerate(origin.tolist()) if types_given[k] and n in found}
-
-    @cached_property
-    def _input_side_chains(self) -> Mapping[int, SideChain]:
-        return self.structure.side_chains(self.contig.taken())
 
 
 def describe(blueprint: Blueprint) -> list[str]:

@@ -1,19 +1,18 @@
 """A structure that somebody hands in: its residues in file order, and how a user names some of them."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from biotite.structure import AtomArray
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.backbone import Backbone, ResidueId, joined
-from gm_multimodal.protein.side_chains import SideChain, left_out, read_atoms, side_chains
-from gm_multimodal.protein.structure import read_backbone
+from gm_multimodal.protein.side_chains import SideChain
+from gm_multimodal.protein.structure import read_protein
 from gm_multimodal.reading import MAX_BYTES
 
 _SHOWN: Final = 6  # residues that a message names
@@ -33,12 +32,14 @@ class InputStructure:
     Attributes:
         path: of the file.
         backbone: its residues with a complete one, chain after chain.
-        max_bytes: bound of the file, which is read again for its side chains.
+        side_chains: what residues 0 ... L - 1 have beyond it.
+        left_out: residues with CA that are not among these, each with the reason.
     """
 
     path: Path
     backbone: Backbone
-    max_bytes: int = MAX_BYTES
+    side_chains: Mapping[int, SideChain] = field(default_factory=dict)
+    left_out: Mapping[ResidueId, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of residues."""
@@ -49,19 +50,12 @@ class InputStructure:
         """Names of the residues, L of them."""
         return self.backbone.names
 
-    def side_chains(self, residues: Iterable[int]) -> dict[int, SideChain]:
-        """Return the side chains of some residues, as far as they have one; the file is read again."""
-        keys = {n: (self.ids[n].chain, self.ids[n].number, self.ids[n].insertion_code) for n in residues}
-        found = side_chains(self._atoms(), {key: int(self.backbone.tokens[n]) for n, key in keys.items()})
-        return {number: found[key] for number, key in keys.items() if key in found}
-
-    def left_out(self) -> str:
+    def omissions(self) -> str:
         """Say which residues of the file have no complete backbone or no type that we know; "" if there are none."""
-        reasons = left_out(self._atoms(), {(i.chain, i.number, i.insertion_code) for i in self.ids})
-        if not reasons:
+        if not self.left_out:
             return ""
-        shown = [f"{ResidueId(*key)} ({why})" for key, why in list(reasons.items())[:_SHOWN]]
-        more = f" and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+        shown = [f"{residue} ({why})" for residue, why in list(self.left_out.items())[:_SHOWN]]
+        more = f" and {len(self.left_out) - _SHOWN} more" if len(self.left_out) > _SHOWN else ""
         return f"{self.path.name}: without {', '.join(shown)}{more}"
 
     def ranges(self) -> str:
@@ -105,9 +99,6 @@ class InputStructure:
         parts = [part for part in re.split(r"[,/\s]+", text) if part]
         return sorted({number for part in parts for number in self.select(part)})
 
-    def _atoms(self) -> AtomArray:
-        return read_atoms(self.path, max_bytes=self.max_bytes)
-
     def _find(self, text: str, chain: str, number: str, code: str) -> int:
         wanted = ResidueId(chain, int(number), code.upper() if code else "")
         for place, item in enumerate(self.ids):
@@ -120,13 +111,17 @@ class InputStructure:
         return first if len(members) == 1 else f"{first}-{last}"
 
 
-def open_structure(path: str | Path, *, max_bytes: int = MAX_BYTES) -> InputStructure:
+def read_input(path: str | Path, *, max_bytes: int = MAX_BYTES) -> InputStructure:
     """Read a structure file of so many bytes at most, unpacked.
 
     Raises:
         UserInputError: It cannot be read, or holds no protein backbone.
     """
-    return InputStructure(Path(path), joined(read_backbone(path, max_bytes=max_bytes)), max_bytes)
+    chains = read_protein(path, side_chains=True, max_bytes=max_bytes)
+    backbone = joined([chain.backbone for chain in chains if len(chain)])
+    side_chains = dict(enumerate(item for chain in chains for item in chain.side_chains))
+    left_out = {residue: why for chain in chains for residue, why in chain.left_out.items()}
+    return InputStructure(Path(path), backbone, side_chains, left_out)
 
 
 def selection_name(ids: Sequence[ResidueId]) -> str:

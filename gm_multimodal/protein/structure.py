@@ -1,19 +1,21 @@
 """Protein chains read from structure files: which residues make up a backbone, and what stood in its way."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from biotite.structure import AtomArray
 
 from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND, chain_positions
 from gm_multimodal.protein.modified import token_of_name
-from gm_multimodal.protein.structure_file import Atoms, StructureFile, open_structure
+from gm_multimodal.protein.side_chains import SideChain, side_chain_of
+from gm_multimodal.protein.structure_file import StructureFile, open_structure
 from gm_multimodal.reading import MAX_BYTES
 
 INCOMPLETE: Final = "residues without a complete backbone"
@@ -38,12 +40,16 @@ class Chain:
             it has two; perhaps none.
         b_factors: [L] float32, of CA; a confidence in files of predictions.
         faults: Why residues of the file are not among these, or stand here with a doubt: reason -> how many.
+        left_out: Residues of the file with CA that are not among these, each with the reason.
+        side_chains: What the residues have beyond the backbone, L of them; empty where the file was read without.
     """
 
     id: str
     backbone: Backbone
     b_factors: Floats
     faults: Mapping[str, int]
+    left_out: Mapping[ResidueId, str]
+    side_chains: tuple[SideChain, ...]
 
     def __len__(self) -> int:
         """Return the number of residues."""
@@ -51,23 +57,48 @@ class Chain:
 
 
 @dataclass(frozen=True)
+class _Columns:
+    """Annotations of atoms as lists, which are faster to read one by one."""
+
+    source: AtomArray
+    number: list[int]
+    insertion: list[str]
+    residue: list[str]
+    name: list[str]
+    altloc: list[str]
+    hetero: list[bool]
+    occupancy: list[float]
+
+    @classmethod
+    def of(cls, atoms: AtomArray) -> "_Columns":
+        names = ("res_id", "ins_code", "res_name", "atom_name", "altloc_id", "hetero", "occupancy")
+        return cls(atoms, *(atoms.get_annotation(name).tolist() for name in names))
+
+
+@dataclass(frozen=True)
 class _Residue:
-    """One position of a chain; `rows` are those of N, CA, C, O among the atoms, -1 where there is none."""
+    """One position of a chain: the row of every atom by name, and those of N, CA, C, O, -1 where there is none.
+
+    The occupancies are means, over the backbone and over what only this one of several alternatives has.
+    """
 
     number: int
     insertion: str
     name: str
     is_hetero: bool
     rows: tuple[int, int, int, int]
+    all_rows: Mapping[str, int]
     occupancy: float
+    own_occupancy: float
 
 
 def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTES) -> list[Backbone]:
     """Read the protein chains of one model of a structure file.
 
     Kept are residues of the twenty types with N, CA and C, modified ones as the type they were made from; of
-    alternative locations and residue types at one position those with the highest occupancy. A missing O is rebuilt
-    where the next residue is there; HETATM residues count if they are bonded to the chain.
+    alternative locations and residue types at one position those with the highest occupancy of the backbone, and of
+    side chains upon the same backbone that with the highest. A missing O is rebuilt where the next residue is there;
+    HETATM residues count if they are bonded to the chain.
 
     Args:
         path: ``.pdb``, ``.ent``, ``.cif``, ``.mmcif`` or ``.bcif``, or one of them followed by ``.gz``.
@@ -78,8 +109,19 @@ def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTE
         StructureError: The file is missing, of another kind, too large or malformed, lacks the model, or holds no such
             residue.
     """
-    chains = [chain.backbone for chain in chains_of(open_structure(path, max_bytes=max_bytes), model) if len(chain)]
-    if not chains:
+    return [chain.backbone for chain in read_protein(path, model=model, max_bytes=max_bytes) if len(chain)]
+
+
+def read_protein(
+    path: str | Path, *, model: int = 1, side_chains: bool = False, max_bytes: int = MAX_BYTES
+) -> list[Chain]:
+    """Read every chain of one model as `read_backbone` does, with what was left out of it and, if asked, side chains.
+
+    Raises:
+        StructureError: As `read_backbone`; one chain at least has a residue.
+    """
+    chains = chains_of(open_structure(path, side_chains=side_chains, max_bytes=max_bytes), model)
+    if not any(map(len, chains)):
         reason = "has no protein chain: no residue of the twenty types has all of N, CA, C and O"
         raise StructureError(path, f"{reason} in model {model}")
     return chains
@@ -93,16 +135,17 @@ def chains_of(file: StructureFile, model: int) -> list[Chain]:
     """
     atoms = file.atoms(model)
     chains: dict[str, list[int]] = {}
-    for row, name in enumerate(atoms.chain):
+    for row, name in enumerate(atoms.chain_id.tolist()):
         chains.setdefault(name, []).append(row)
-    return [_to_chain(name, atoms, rows) for name, rows in chains.items()]
+    columns = _Columns.of(atoms)
+    return [_to_chain(name, columns, rows, file.side_chains) for name, rows in chains.items()]
 
 
-def _to_chain(name: str, atoms: Atoms, rows: Iterable[int]) -> Chain:
+def _to_chain(name: str, atoms: _Columns, rows: Iterable[int], side_chains: bool) -> Chain:
     faults: Counter[str] = Counter()
     residues = list(_residues(atoms, rows, faults))
     places = np.array([residue.rows for residue in residues], dtype=np.int64).reshape(-1, 4)
-    backbones = np.where((places < 0)[..., None], np.float32(np.nan), atoms.xyz[places])
+    backbones = np.where((places < 0)[..., None], np.float32(np.nan), atoms.source.coord[places])
     is_finite: npt.NDArray[np.bool_] = np.asarray(
         (np.isfinite(backbones) | (places < 0)[..., None]).reshape(-1, 12).all(-1)
     )
@@ -121,8 +164,17 @@ def _to_chain(name: str, atoms: Atoms, rows: Iterable[int]) -> Chain:
     kept = np.flatnonzero(in_chain & is_finite & is_complete & np.array([t is not None for t in tokens], dtype=bool))
     labels = tuple(ResidueId(name, residues[i].number, residues[i].insertion) for i in kept)
     backbone = named(backbones[kept], np.array([tokens[i] for i in kept], dtype=np.int64), labels)
-    b_factors = np.array([atoms.b_factor[places[i, _CA]] for i in kept], dtype=np.float32)
-    return Chain(name, backbone, b_factors, dict(+faults))
+    b_factors = atoms.source.b_factor[places[kept, _CA]].astype(np.float32)
+    left_out = {
+        ResidueId(name, residues[i].number, residues[i].insertion): _reason(residues[i], tokens[i])
+        for i in sorted(set(range(len(residues))) - set(kept.tolist()))
+        if _has_alpha_carbon(residues[i], atoms)
+    }
+    found = [
+        side_chain_of(atoms.source, [*residues[i].all_rows.values()], residues[i].name, token)
+        for i, token in zip(kept.tolist() if side_chains else (), backbone.tokens.tolist(), strict=False)
+    ]
+    return Chain(name, backbone, b_factors, dict(+faults), left_out, tuple(found))
 
 
 def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[ResidueId, ...]) -> Backbone:
@@ -133,7 +185,7 @@ def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[Resi
     return Backbone(coordinates, tokens, np.zeros(len(tokens), dtype=np.int64), position, labels)
 
 
-def _residues(atoms: Atoms, rows: Iterable[int], faults: Counter[str]) -> Iterable[_Residue]:
+def _residues(atoms: _Columns, rows: Iterable[int], faults: Counter[str]) -> Iterable[_Residue]:
     """Yield the residue at every position of a chain, of the alternatives the fullest, and count what is no residue.
 
     Atoms are gathered by number, name and alternative location, not by neighbourhood in the file: where two residue
@@ -153,8 +205,9 @@ def _residues(atoms: Atoms, rows: Iterable[int], faults: Counter[str]) -> Iterab
         for name, by_altloc in by_name.items():
             shared = by_altloc.get("", {})
             for altloc in sorted(by_altloc, key=lambda altloc: (altloc == "", altloc)):
-                residue = _to_residue(number, insertion, name, atoms, shared | by_altloc[altloc])
-                if best is None or _preference(residue) > _preference(best):
+                own = by_altloc[altloc] if altloc else {}
+                residue = _to_residue(number, insertion, name, atoms, shared, own)
+                if best is None or _is_better(residue, best):
                     best = residue
         assert best is not None
         if any("C1'" in names or "C1*" in names for names in by_name[best.name].values()):
@@ -165,16 +218,38 @@ def _residues(atoms: Atoms, rows: Iterable[int], faults: Counter[str]) -> Iterab
         yield best
 
 
-def _preference(residue: _Residue) -> tuple[bool, float]:
-    return min(residue.rows[:_O]) >= 0, residue.occupancy
+def _is_better(residue: _Residue, other: _Residue) -> bool:
+    if residue.rows == other.rows:  # two side chains upon one backbone
+        return residue.own_occupancy > other.own_occupancy
+    return (min(residue.rows[:_O]) >= 0, residue.occupancy) > (min(other.rows[:_O]) >= 0, other.occupancy)
 
 
-def _to_residue(number: int, insertion: str, name: str, atoms: Atoms, row_of: Mapping[str, int]) -> _Residue:
+def _to_residue(
+    number: int, insertion: str, name: str, atoms: _Columns, shared: Mapping[str, int], own: Mapping[str, int]
+) -> _Residue:
+    row_of = {**shared, **own}
     rows = (row_of.get("N", -1), row_of.get("CA", -1), row_of.get("C", -1), row_of.get("O", -1))
-    occupancies = [atoms.occupancy[row] for row in rows if row >= 0]
     is_hetero = all(atoms.hetero[row] for row in row_of.values())
-    occupancy = sum(occupancies) / len(occupancies) if occupancies else 0.0
-    return _Residue(number, insertion, name, is_hetero, rows, occupancy)
+    occupancies = (_mean([atoms.occupancy[row] for row in some if row >= 0]) for some in (rows, own.values()))
+    return _Residue(number, insertion, name, is_hetero, rows, row_of, *occupancies)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _has_alpha_carbon(residue: _Residue, atoms: _Columns) -> bool:
+    row = residue.rows[_CA]
+    return row >= 0 and atoms.source.element[row] != "CA"  # of calcium
+
+
+def _reason(residue: _Residue, token: int | None) -> str:
+    absent = [name for name, row in zip(("N", "CA", "C", "O"), residue.rows, strict=True) if row < 0]
+    if token_of_name(residue.name) is None:
+        return f"{residue.name} is none of the twenty types"
+    if absent:
+        return f"{residue.name} lacks {', '.join(absent)}"
+    return f"{residue.name} is not bonded to a chain" if token is None else f"{residue.name} has no finite coordinates"
 
 
 def _carbonyl_oxygen(backbone: Floats, next_nitrogen: Floats) -> Floats:

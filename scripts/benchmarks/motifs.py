@@ -25,7 +25,7 @@ from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.design import Design, sample_block
 from gm_multimodal.protein.design_tasks import Motif
-from gm_multimodal.protein.input_structure import InputStructure, open_structure
+from gm_multimodal.protein.input_structure import InputStructure, read_input
 from gm_multimodal.protein.metrics import geometry
 from gm_multimodal.protein.output import write_structure
 from gm_multimodal.protein.residues import encode
@@ -61,7 +61,7 @@ def motifs(path: Path, folder: Path) -> Iterator[tuple[str, InputStructure, str]
                     file = folder / f"{row.id}.pdb"
                     write_structure(file, chain, None, title=row.id, remarks=[])
                     names = [f"A{a + 1}-{b}" for a, b in spans]
-                    yield kind, open_structure(file), contig.format(*names)
+                    yield kind, read_input(file), contig.format(*names)
                     break
 
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import shutil
+from pathlib import Path
 
 import biotite.structure as struc
 import numpy as np
@@ -10,10 +11,14 @@ import pytest
 
 import gm_multimodal
 from gm_multimodal.protein.residues import decode
-from gm_multimodal.protein.side_chains import read_atoms
 from gm_multimodal.protein.structure import read_backbone
+from gm_multimodal.protein.structure_file import open_structure
 
 OMIT = "ACDEFGHIKL"
+
+
+def atoms_of(path: Path) -> struc.AtomArray:
+    return open_structure(path, side_chains=True).atoms(1)
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def test_folding_keeps_the_sequences_and_takes_turns(design, tmp_path):
     assert float(found[1]["score"]) > 0  # of the two unknown residues
     assert "note: two: 1 U taken for C" in err
     assert "note: two: 2 X left to the model" in err
-    atoms = read_atoms(folder / "design_0001.pdb", ["b_factor"])
+    atoms = atoms_of(folder / "design_0001.pdb")
     assert set(atoms.res_id[atoms.b_factor > 0]) == {21, 22}
     (one,), (other,) = read_backbone(folder / "design_0000.pdb"), read_backbone(folder / "design_0002.pdb")
     assert not np.allclose(one.coordinates, other.coordinates)
@@ -85,13 +90,13 @@ def test_inverse_folding_keeps_the_backbone_and_the_fixed_residues(design, struc
     header = (folder / "designs.fasta").read_text().splitlines()[0]
     assert all(f" {key}=" in header for key in ("score", "recovery", "input"))
     assert len(set(sequences(folder))) == 4
-    atoms = read_atoms(folder / "design_0000.pdb", ["b_factor"])
+    atoms = atoms_of(folder / "design_0000.pdb")
     assert set(atoms.res_id[atoms.b_factor == 0]) >= {place + 1 for place in fixed}
 
 
 def test_the_score_is_minus_the_mean_log_of_the_b_factors(design, structure):
     folder, _ = design("task=inverse_fold", structure, "num_designs=1")
-    atoms = read_atoms(folder / "design_0000.pdb", ["b_factor"])
+    atoms = atoms_of(folder / "design_0000.pdb")
     p = atoms.b_factor[atoms.atom_name == "CA"] / 100
     assert float(rows(folder)[0]["score"]) == pytest.approx(-np.log(p).mean(), abs=0.02)  # two decimals of per cent
 
@@ -101,11 +106,11 @@ def test_a_motif_is_copied_with_its_side_chains(design, structure, data_folder, 
     options = ["task=motif", structure, "contig=5-15,A16-31,3/A40-44,5-15", "num_designs=5", f"omit={OMIT}"]
     options += ["redesign_motif_sequence=true", "fix=A16-18"] if redesign else []
     folder, _ = design(*options)
-    source = read_atoms(data_folder / "3op9_A_6.pdb")
+    source = atoms_of(data_folder / "3op9_A_6.pdb")
     mapping = rows(folder, "mapping.csv")
     motif = [*range(16, 32), *range(40, 45)]
     for row in rows(folder):
-        atoms = read_atoms(folder / row["file"], ["b_factor"])
+        atoms = atoms_of(folder / row["file"])
         pairs = [(int(m["residue"]), int(m["input_residue"])) for m in mapping if m["id"] == row["id"]]
         assert [there for _, there in pairs] == motif
         here, there = [], []
@@ -188,13 +193,13 @@ def test_a_noised_structure_comes_back_where_little_time_is_left(design, structu
 
 def test_fixed_residues_of_a_noised_structure_stay(design, structure, input_chain):
     folder, _ = design("task=partial", structure, "start_time=0.3", "num_designs=3", "fix=A1-20", f"omit={OMIT}")
-    source = read_atoms(folder.parents[0] / structure.removeprefix("structure="))
+    source = atoms_of(folder.parents[0] / structure.removeprefix("structure="))
     for row in rows(folder):
         (chain,) = read_backbone(folder / row["file"])
         assert (chain.coordinates[:20] == input_chain.coordinates[:20]).all()
         assert not np.allclose(chain.coordinates[20:], input_chain.coordinates[20:], atol=1)
         assert row["sequence"].startswith(decode(input_chain.tokens[:20]))
-        atoms = read_atoms(folder / row["file"])
+        atoms = atoms_of(folder / row["file"])
         assert (atoms.coord[atoms.res_id <= 20] == source.coord[source.res_id <= 20]).all()
 
 
@@ -250,7 +255,7 @@ def test_the_function_does_what_the_command_does(design, tiny_checkpoint, struct
     folder, _ = design("task=motif", structure, "contig=5,A16-31,5", "num_designs=2")
     assert list(made.table["sequence"]) == sequences(folder)
     for atoms, row in zip(made.structures, rows(folder), strict=True):
-        assert (atoms.coord == read_atoms(folder / row["file"]).coord).all()
+        assert (atoms.coord == atoms_of(folder / row["file"]).coord).all()
     assert made.folder is None
     with pytest.raises(ValueError, match="did you mean length"):
         gm_multimodal.design(lenght=80)

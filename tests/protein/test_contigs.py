@@ -10,7 +10,7 @@ from gm_multimodal.noise import DesignNoise
 from gm_multimodal.protein.backbone import ResidueId, joined
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.design_tasks import Motif
-from gm_multimodal.protein.input_structure import InputStructure, open_structure
+from gm_multimodal.protein.input_structure import InputStructure, read_input
 from gm_multimodal.protein.structure import named
 
 
@@ -123,11 +123,6 @@ def test_a_thousand_random_contigs(structure):
         assert len(set(blueprint.backbone.names)) == len(blueprint)
 
 
-@pytest.fixture(autouse=True)
-def no_side_chains(monkeypatch):
-    monkeypatch.setattr(InputStructure, "side_chains", lambda self, residues: {})
-
-
 def test_lengths_are_uniform_among_those_that_the_total_allows(structure):
     """0-3 and 0-3 with a sum of 3 or 4: seven pairs; 7,000 draws, each within 4 standard errors of 1,000."""
     contig = parse_contig("0-3,A1-5,0-3", structure, (8, 9))
@@ -188,7 +183,7 @@ def test_a_total_that_cannot_be_is_refused(structure, total, message):
 
 
 def test_real_files_have_residues_by_name(data_folder):
-    structure = open_structure(data_folder / "3op9_A_6.pdb")
+    structure = read_input(data_folder / "3op9_A_6.pdb")
     assert structure.ranges() == "A 1-69"
     assert structure.select("A3-5") == [2, 3, 4]
     assert structure.select_all("A40,A3-5,A4") == [2, 3, 4, 39]

@@ -15,7 +15,7 @@ from gm_multimodal.protein.constraints import residue_bias
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.design_tasks import Codesign, Fold, Motif, Redesign, Task, describe
 from gm_multimodal.protein.fasta import read_fasta
-from gm_multimodal.protein.input_structure import InputStructure, open_structure
+from gm_multimodal.protein.input_structure import InputStructure, read_input
 from gm_multimodal.protein.residues import RESIDUES
 from gm_multimodal.protein.structure_file import SUFFIXES, is_structure_name
 
@@ -89,7 +89,7 @@ def _motif(config: DesignConfig) -> Motif:
     path = Path(str(config.structure)).expanduser()
     if path.is_dir():
         raise UserInputError(f"structure={path} is a folder: a contig names residues of one file.")
-    structure = open_structure(path, max_bytes=_limit(config))
+    structure = read_input(path, max_bytes=_limit(config))
     _note_left_out(structure)
     contig = parse_contig(str(config.contig), structure, config.total_length)
     free = frozenset(contig.taken() if config.redesign_motif_sequence else ())
@@ -109,7 +109,7 @@ def _structures(text: str, max_bytes: int) -> list[InputStructure]:
     """Read a file; or those files of a folder or glob that can be read, saying which cannot and why."""
     path = Path(text).expanduser()
     if path.is_file() or not (path.is_dir() or glob.has_magic(text)):
-        structure = open_structure(path, max_bytes=max_bytes)
+        structure = read_input(path, max_bytes=max_bytes)
         _note_left_out(structure)
         return [structure]
     pattern = os.path.join(glob.escape(str(path)), "*") if path.is_dir() else str(path)
@@ -117,7 +117,7 @@ def _structures(text: str, max_bytes: int) -> list[InputStructure]:
     structures = []
     for file in files:
         try:
-            structures.append(open_structure(file, max_bytes=max_bytes))
+            structures.append(read_input(file, max_bytes=max_bytes))
         except UserInputError as error:
             note(f"{file.name} is left out: {error}")
         else:
@@ -130,9 +130,5 @@ def _structures(text: str, max_bytes: int) -> list[InputStructure]:
 
 
 def _note_left_out(structure: InputStructure) -> None:
-    try:
-        remark = structure.left_out()
-    except UserInputError as error:
-        remark = str(error)
-    if remark:
+    if remark := structure.omissions():
         note(remark)
