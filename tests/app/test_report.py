@@ -359,3 +359,26 @@ def test_a_browser_runs_nothing_that_a_name_says(found, tmp_path):
     assert "<img" not in document
     assert "\u202e" not in document
     assert document.count('class="card"') == len(LENGTHS)
+
+
+@needs_browser
+def test_a_browser_finds_the_name_where_a_point_is(page, tmp_path):
+    script = """<script>
+    const named = [...document.querySelectorAll("svg use")].filter((use) => use.querySelector("title"));
+    document.body.dataset.found = named.map((use) => {
+      use.scrollIntoView({ block: "center" });
+      const box = use.getBoundingClientRect();
+      const found = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+      return found.querySelector("title") ? found.querySelector("title").textContent : found.tagName;
+    }).join(" ");</script></body>"""
+    copy = tmp_path / "copy.html"
+    digest = digest_of(re.search(r"<script>(.*)</script>", script, re.S)[1])
+    copy.write_text(
+        page.replace("script-src ", f"script-src {digest} ", 1).replace("</body>", script), encoding="utf-8"
+    )
+    document, console = browse(copy, tmp_path / "profile")
+    assert console == ""
+    # a point may lie beneath another one
+    found = re.search('data-found="([^"]*)"', document)[1].split()
+    assert len(found) == 2 * len(LENGTHS)
+    assert set(found) <= set(LENGTHS)

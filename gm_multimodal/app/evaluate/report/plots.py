@@ -134,7 +134,8 @@ def _histogram(title: str, ours: Floats, theirs: Floats) -> str:
 def _draw_points(axes: Axes, points: Floats, colour: tuple[str, float], size: float, gid: str | None = None) -> None:
     """Draw points, [K, 2], in a colour of the page and its opacity."""
     face = svg.COLOURS[colour[0]], colour[1]
-    axes.plot(*points.T, "o", color=face, markersize=size, markeredgewidth=0, clip_on=False, gid=gid)
+    # above the axes, which would hide the name of a point at 0
+    axes.plot(*points.T, "o", color=face, markersize=size, markeredgewidth=0, clip_on=False, gid=gid, zorder=3)
 
 
 def _set_round_ticks(axes: Axes) -> None:
