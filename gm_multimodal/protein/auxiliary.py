@@ -10,7 +10,7 @@ from torch import Tensor
 from gm_multimodal.networks.layers import in_full_precision
 from gm_multimodal.objective import Matching
 from gm_multimodal.product import Known
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
+from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, bonded_sites
 from gm_multimodal.protein.bonding import Bonds, bond_distances, find_bonds
 from gm_multimodal.protein.frames import ideal_atoms
 
@@ -25,7 +25,7 @@ class BackboneLosses:
 
     Attributes:
         atoms: weight of the positions of N, CA, C.
-        bonded: weight of the distances between N, CA, C of residues at most three apart along the chain.
+        bonded: weight of the distances between N, CA, C of residues at most three bonds apart.
         contacts: weight of the CA distances of pairs that are closer than 1.2 nm in the data.
         clashes: weight of the overlap of CA closer than 0.37 nm, three or more residues apart.
         hydrogen_bonds: weight of the distances O-N, O-H, C-N, C-H of the hydrogen bonds of the data, of which those
@@ -67,16 +67,16 @@ class BackboneLosses:
         x, r = (matching.predictions[name].mean() for name in (TRANSLATIONS, ROTATIONS))
         guess = ideal_atoms(x, r)
         truth = ideal_atoms(known.values[TRANSLATIONS], known.values[ROTATIONS])
-        present = known.sites.present
+        present, linked = known.sites.present, bonded_sites(known.sites)
         weight = self._row_weight(matching, known)
         square = (guess - truth).square().sum((-1, -2))
         parts = {
             "atoms": (_row_mean(square, present) * weight).sum(),
-            "bonded": (self._bonded(guess, truth, present) * weight).sum(),
+            "bonded": (self._bonded(guess, truth, present, linked) * weight).sum(),
         }
         contacts, clashes = self._pairs(guess[..., 1, :], truth[..., 1, :], present)
         parts |= {"contacts": (contacts * weight).sum(), "clashes": (clashes * weight).sum()}
-        bonds = find_bonds(truth, known.values[SEQUENCE], present)
+        bonds = find_bonds(truth, known.values[SEQUENCE], linked)
         parts["hydrogen_bonds"] = (_bond_errors(guess, bonds, len(present)) * weight).sum()
         return parts
 
@@ -93,13 +93,16 @@ class BackboneLosses:
         return is_on / (1 - t.clamp(max=self.time_clip)) ** 2 / free.any(-1).sum().clamp(min=1)
 
     @staticmethod
-    def _bonded(guess: Tensor, truth: Tensor, present: Tensor) -> Tensor:
+    def _bonded(guess: Tensor, truth: Tensor, present: Tensor, linked: Tensor) -> Tensor:
+        # residues of one unbroken piece of a chain have the same number
+        piece = torch.nn.functional.pad((~linked).cumsum(-1), (1, 0))
         total = torch.zeros(present.shape[0], device=present.device)
         for k in (1, 2, 3):
             error = _distance(guess[:, k:, :, None], guess[:, :-k, None]) - _distance(
                 truth[:, k:, :, None], truth[:, :-k, None]
             )
-            total = total + _row_mean(error.square().mean((-1, -2)), present[:, k:] & present[:, :-k])
+            are_near = present[:, k:] & present[:, :-k] & (piece[:, k:] == piece[:, :-k])
+            total = total + _row_mean(error.square().mean((-1, -2)), are_near)
         return total
 
     @staticmethod

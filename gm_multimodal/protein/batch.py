@@ -85,6 +85,13 @@ def residue_sites(present: Tensor, index: Tensor, chain: Tensor) -> Sites:
     return Sites(present, {INDEX: index, CHAIN: chain})
 
 
+def bonded_sites(sites: Sites) -> Tensor:
+    """Return whether a peptide bond leads from each residue to the next of its row, bool [B, N - 1]."""
+    index, chain, present = sites[INDEX], sites[CHAIN], sites.present
+    is_next = (chain[:, 1:] == chain[:, :-1]) & (index[:, 1:] == index[:, :-1] + 1)
+    return is_next & present[:, 1:] & present[:, :-1]
+
+
 def single_chain(present: Tensor) -> Sites:
     """Return the residues of rows that hold one chain each, numbered from 0; `present` is bool [B, N]."""
     index = torch.arange(present.shape[1], device=present.device).expand(present.shape)

@@ -9,7 +9,6 @@ from typing import final
 import torch
 from torch import Tensor
 
-from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND
 from gm_multimodal.protein.frames import ANGSTROM_PER_NM, carbonyl_oxygens
 from gm_multimodal.protein.metrics.hydrogen_bonds import BOND, COUPLING, NEAR, NH_BOND, PROLINE
 
@@ -42,23 +41,20 @@ class Bonds:
         return (self.acceptor - self.donor).abs() > LONG_RANGE
 
 
-def find_bonds(atoms: Tensor, sequence: Tensor, present: Tensor) -> Bonds:
+def find_bonds(atoms: Tensor, sequence: Tensor, bonded: Tensor) -> Bonds:
     """Find the hydrogen bonds of backbones.
 
     Args:
-        atoms: N, CA, C of consecutive residues, [B, N, 3 atoms, 3] (nm); a break is where the peptide bond is too long.
+        atoms: N, CA, C of consecutive residues, [B, N, 3 atoms, 3] (nm).
         sequence: residue types, int64 [B, N]; proline gives no hydrogen.
-        present: True = a residue, [B, N].
+        bonded: whether a peptide bond leads from each residue to the next, bool [B, N - 1].
     """
     groups = _groups(atoms)
-    n, c = atoms[..., 0, :], atoms[..., 2, :]
-    is_linked = (n[:, 1:] - c[:, :-1]).norm(dim=-1) < LONGEST_PEPTIDE_BOND / ANGSTROM_PER_NM
-    is_linked = is_linked & present[:, 1:] & present[:, :-1]
-    end = torch.zeros_like(present[:, :1])
-    accepts = torch.cat([is_linked, end], 1)  # O is placed by the N that follows
-    donates = torch.cat([end, is_linked], 1) & (sequence != PROLINE)  # H is placed by the C=O before
+    end = torch.zeros_like(sequence[:, :1], dtype=torch.bool)
+    accepts = torch.cat([bonded, end], 1)  # O is placed by the N that follows
+    donates = torch.cat([end, bonded], 1) & (sequence != PROLINE)  # H is placed by the C=O before
     ca = atoms[..., 1, :]
-    number = torch.arange(present.shape[1], device=present.device)
+    number = torch.arange(atoms.shape[1], device=atoms.device)
     step = number - number[:, None]
     may_bond = accepts[:, :, None] & donates[:, None] & (step != 0) & (step != 1)
     may_bond &= torch.cdist(ca, ca) < NEAR / ANGSTROM_PER_NM

@@ -22,9 +22,9 @@ import pyarrow as pa
 
 from gm_multimodal.errors import DatasetError, EmptyDataset, TooLarge, UserInputError
 from gm_multimodal.protein.backbone import Backbone
-from gm_multimodal.protein.breaks import LONGEST_CA_CA
+from gm_multimodal.protein.breaks import LONGEST_CA_CA, LONGEST_PEPTIDE_BOND, bonded
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row, coil_share, secondary_codes
-from gm_multimodal.protein.metrics.geometry import ca_ca_distances, gyration_ratio
+from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.residues import MASK, RESIDUES, encode
 from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, MOST_LEVEL, Pattern
@@ -70,8 +70,8 @@ class _Filter:
 
     def refuse_chain(self, row: Row, dssp: str | None) -> str | None:
         xyz = row.backbone.coordinates
-        if (ca_ca_distances(xyz)[row.backbone.is_bonded] > LONGEST_CA_CA).any():
-            return f"chain break (consecutive CA-CA above {LONGEST_CA_CA} Angstrom)"
+        if (row.backbone.is_bonded & ~bonded(xyz)).any():
+            return f"chain break (C-N above {LONGEST_PEPTIDE_BOND:g} or CA-CA above {LONGEST_CA_CA:g} Angstrom)"
         if self.max_gyration_ratio is not None and gyration_ratio(xyz) > self.max_gyration_ratio:
             return f"radius of gyration above {self.max_gyration_ratio} x 2.2 L^0.38 Angstrom"
         if self.max_coil is not None and _coil_share(xyz, dssp) > self.max_coil:
@@ -92,7 +92,7 @@ def read_chains(
 ) -> Chains:
     """Read the chains of a Parquet file, or of all ``*.parquet`` files of a folder, that pass every filter.
 
-    Chains with a break that their positions do not tell (CA-CA above 4.2 Angstrom) are always left out.
+    Chains with a break that their positions do not tell (`breaks.bonded`) are always left out.
 
     Args:
         path: File or folder.

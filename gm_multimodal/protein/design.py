@@ -10,11 +10,10 @@ import numpy.typing as npt
 import torch
 
 from gm_multimodal.network import Network
-from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.noise import DesignNoise
 from gm_multimodal.product import Known, Product, State
 from gm_multimodal.protein.backbone import Backbone
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS
+from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, bonded_sites
 from gm_multimodal.protein.blueprint import Blueprint, Mask, to_known
 from gm_multimodal.protein.confidence import confidence, sequence_fit
 from gm_multimodal.protein.frames import backbone_from_frames
@@ -121,8 +120,7 @@ def sample_block(
 
 def _with_ideal_bonds(state: State, known: Known) -> State:
     """Return the state after the last small motion of the residues whose structure is designed."""
-    present, index, chain = known.sites.present, known.sites[INDEX], known.sites[CHAIN]
-    linked = (chain[:, 1:] == chain[:, :-1]) & (index[:, 1:] == index[:, :-1] + 1) & present[:, 1:]
+    present, linked = known.sites.present, bonded_sites(known.sites)
     movable = known.free(TRANSLATIONS) & known.free(ROTATIONS)
     if not movable.any():  # inverse folding
         return state

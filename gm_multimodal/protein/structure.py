@@ -12,7 +12,7 @@ from biotite.structure import AtomArray
 
 from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
-from gm_multimodal.protein.breaks import LONGEST_PEPTIDE_BOND, chain_positions
+from gm_multimodal.protein.breaks import bonded, chain_positions
 from gm_multimodal.protein.modified import token_of_name
 from gm_multimodal.protein.side_chains import SideChain, side_chain_of
 from gm_multimodal.protein.structure_file import StructureFile, open_structure
@@ -149,8 +149,8 @@ def _to_chain(name: str, atoms: _Columns, rows: Iterable[int], side_chains: bool
     is_finite: npt.NDArray[np.bool_] = np.asarray(
         (np.isfinite(backbones) | (places < 0)[..., None]).reshape(-1, 12).all(-1)
     )
-    bonded = np.linalg.norm(backbones[1:, _N] - backbones[:-1, _C], axis=-1) <= LONGEST_PEPTIDE_BOND
-    follows, leads = np.append(False, bonded), np.append(bonded, False)
+    is_bonded = bonded(backbones)
+    follows, leads = np.append(False, is_bonded), np.append(is_bonded, False)
     # what shares the chain's name without a bond to it is a ligand or water
     in_chain = follows | leads | ~np.array([residue.is_hetero for residue in residues], dtype=bool)
     rebuilt = in_chain & leads & (places[:, _O] < 0) & is_finite
@@ -179,9 +179,8 @@ def _to_chain(name: str, atoms: _Columns, rows: Iterable[int], side_chains: bool
 
 def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[ResidueId, ...]) -> Backbone:
     """Return the residues of one chain with the places that bonds and, where there is none, their numbers tell."""
-    is_broken = ~(np.linalg.norm(coordinates[1:, _N] - coordinates[:-1, _C], axis=-1) <= LONGEST_PEPTIDE_BOND)
     numbers = np.array([label.number for label in labels], dtype=np.int64)
-    position = chain_positions(is_broken, numbers)[: len(tokens)]
+    position = chain_positions(bonded(coordinates), numbers)
     return Backbone(coordinates, tokens, np.zeros(len(tokens), dtype=np.int64), position, labels)
 
 

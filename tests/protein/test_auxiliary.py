@@ -7,8 +7,8 @@ from gm_multimodal.objective import Matching
 from gm_multimodal.parameterizations.endpoint import EndpointPrediction
 from gm_multimodal.product import Known
 from gm_multimodal.protein.auxiliary import BackboneLosses
+from gm_multimodal.protein.batch import residue_sites, single_chain
 from gm_multimodal.protein.frames import frames_from_backbone
-from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations
 
@@ -21,7 +21,7 @@ def helix(build_backbone):
     return x - x.mean(0), r
 
 
-def evaluate(helix, x=None, r=None, t: float = 0.5, mask=None, present=None, losses=None):
+def evaluate(helix, x=None, r=None, t: float = 0.5, mask=None, present=None, losses=None, sites=None):
     """The losses of two rows: the helix at the guess (x, r) beside the helix at the truth."""
     true_x, true_r = (v.expand(2, *v.shape) for v in helix)
     guess_x = torch.stack([true_x[0] if x is None else x, true_x[1]])
@@ -29,7 +29,7 @@ def evaluate(helix, x=None, r=None, t: float = 0.5, mask=None, present=None, los
     present = torch.ones(2, LENGTH, dtype=torch.bool) if present is None else present
     mask = torch.zeros(2, LENGTH, dtype=torch.bool) if mask is None else mask
     values = {"translations": true_x, "rotations": true_r, "sequence": torch.zeros(2, LENGTH, dtype=torch.int64)}
-    known = Known(values, {"translations": mask, "rotations": mask}, Sites(present))
+    known = Known(values, {"translations": mask, "rotations": mask}, sites or single_chain(present))
     predictions = {
         "translations": EndpointPrediction(Euclidean(3), guess_x, guess_x),
         "rotations": EndpointPrediction(Rotations(), guess_r, guess_r),
@@ -61,6 +61,20 @@ def test_a_broken_bond_is_seen(helix):
     _, parts = evaluate(helix, x=x)
     assert parts["bonded"] > 0.01
     assert parts["contacts"] > 0.001
+
+
+@pytest.mark.parametrize("what", ["index", "chain"])
+def test_nothing_is_bonded_across_a_break(helix, what):
+    """Residues missing, or another chain, from the middle on: that part may stand anywhere."""
+    present = torch.ones(2, LENGTH, dtype=torch.bool)
+    number = torch.arange(LENGTH).expand(2, LENGTH)
+    later = (number >= LENGTH // 2).long()
+    sites = residue_sites(present, number + 5 * later * (what == "index"), later * (what == "chain"))
+    x = helix[0].clone()
+    x[LENGTH // 2 :] += 0.2
+    assert float(evaluate(helix, x=x, sites=sites)[1]["bonded"]) == pytest.approx(0, abs=1e-8)
+    x[-1] += 0.2
+    assert evaluate(helix, x=x, sites=sites)[1]["bonded"] > 0.01
 
 
 def test_a_turned_residue_is_seen_by_its_bonds(helix):

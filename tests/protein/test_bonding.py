@@ -11,9 +11,8 @@ from gm_multimodal.objective import Matching
 from gm_multimodal.parameterizations.endpoint import EndpointPrediction
 from gm_multimodal.product import Known
 from gm_multimodal.protein.auxiliary import LONG_RANGE_WEIGHT, BackboneLosses
-from gm_multimodal.protein.batch import collate
+from gm_multimodal.protein.batch import bonded_sites, collate
 from gm_multimodal.protein.bonding import bond_distances, find_bonds
-from gm_multimodal.protein.breaks import chain_breaks
 from gm_multimodal.protein.dataset import read_chains
 from gm_multimodal.protein.frames import backbone_from_frames, ideal_atoms
 from gm_multimodal.protein.metrics.hydrogen_bonds import hydrogen_bonds
@@ -33,7 +32,7 @@ def batch(chains):
 
 def bonds_of(batch):
     atoms = ideal_atoms(batch.state["translations"], batch.state["rotations"])
-    return find_bonds(atoms, batch.state["sequence"], batch.sites.present)
+    return find_bonds(atoms, batch.state["sequence"], bonded_sites(batch.sites))
 
 
 def loss(batch, x, r, t: float = 0.6) -> torch.Tensor:
@@ -55,9 +54,9 @@ def test_the_bonds_are_those_of_dssp(chains, batch):
         length = int(chains.lengths[row])
         x, r = (batch.state[name][row, :length] for name in ("translations", "rotations"))
         atoms = backbone_from_frames(x, r).numpy()
-        breaks = chain_breaks(atoms)
-        expected = hydrogen_bonds(atoms, chains.rows[row].backbone.tokens, ~breaks)
-        expected[np.append(breaks, True)] = False
+        backbone = chains.rows[row].backbone
+        expected = hydrogen_bonds(atoms, backbone.tokens, backbone.is_bonded)
+        expected[np.append(~backbone.is_bonded, True)] = False
         found = np.zeros_like(expected)
         here = bonds.row == row
         found[bonds.acceptor[here], bonds.donor[here]] = True
@@ -71,10 +70,10 @@ def test_prolines_breaks_and_padding_give_no_bonds(batch):
     assert batch.sites.present[everything.row, everything.donor].all()
     proline = {**batch.state, "sequence": torch.full_like(batch.state["sequence"], 12)}
     atoms = ideal_atoms(proline["translations"], proline["rotations"])
-    assert len(find_bonds(atoms, proline["sequence"], batch.sites.present).row) == 0
-    apart = atoms.clone()
-    apart[:, 20:] += 5.0
-    broken = find_bonds(apart, batch.state["sequence"], batch.sites.present)
+    bonded = bonded_sites(batch.sites)
+    assert len(find_bonds(atoms, proline["sequence"], bonded).row) == 0
+    parted = bonded & (torch.arange(bonded.shape[1]) != 19)
+    broken = find_bonds(atoms, batch.state["sequence"], parted)
     assert not (broken.donor == 20).any() and not (broken.acceptor == 19).any()
     assert 0 < len(broken.row) < len(everything.row)
 

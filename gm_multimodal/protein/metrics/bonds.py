@@ -17,19 +17,9 @@ PEPTIDE_TOLERANCE: Final = 0.1
 ANGLE_TOLERANCE: Final = 10.0  # degrees; four standard deviations of the narrowest of the three
 IDEAL_ANGLES: Final = {"N-CA-C": 111.0, "CA-C-N": 117.2, "C-N-CA": 121.7}  # degrees, Engh and Huber 2001
 TRANS: Final = 150.0  # degrees; |omega| above it is trans, below 180 minus it cis, the rest twisted
-_GAP: Final = 2.5  # Angstrom between C and N: farther apart than any strained bond
 
 Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
-
-
-def bonded_neighbours(coordinates: Floats, residue_numbers: npt.NDArray[np.int64]) -> Bools:
-    """Tell for consecutive rows, [L - 1], whether they are neighbours in the chain.
-
-    They are not where the numbers jump and C and N lie more than 2.5 Angstrom apart: there the file lacks residues. A
-    long bond between consecutive numbers is a broken bond, and counts as one.
-    """
-    return ~((np.diff(residue_numbers) > 1) & (peptide_bond_lengths(coordinates) > _GAP))
 
 
 def peptide_validity(coordinates: Floats, bonded: Bools) -> float | None:

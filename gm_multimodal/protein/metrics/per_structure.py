@@ -8,6 +8,7 @@ from typing import Final, final
 import numpy as np
 
 from gm_multimodal import __version__
+from gm_multimodal.protein.breaks import LONGEST_CA_CA, LONGEST_PEPTIDE_BOND
 from gm_multimodal.protein.metrics import bonds, composition, contacts, geometry, hydrogen_bonds, ramachandran
 from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
@@ -78,11 +79,12 @@ def _single(value: float | None) -> tuple[float | None]:
     return (value,)
 
 
+_BOND: Final = f"C-N {LONGEST_PEPTIDE_BOND:g} A, CA-CA {LONGEST_CA_CA:g} A"
 _NO_BOND: Final = "no two neighbouring residues"
 
 GROUPS: Final = (
     Group(
-        {"gaps": _ours("Places where the file lacks residues: numbers jump and C and N lie apart", "C, N", "2.5 A")},
+        {"gaps": _ours("Places where the file lacks residues: numbers jump and no bond is there", "C, N, CA", _BOND)},
         lambda s: _single(float(np.sum(~s.bonded))),
     ),
     Group(

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.protein.backbone import Backbone
-from gm_multimodal.protein.metrics.bonds import bonded_neighbours
 from gm_multimodal.protein.metrics.hydrogen_bonds import dssp
 from gm_multimodal.protein.metrics.ramachandran import phi_psi
 
@@ -40,8 +39,13 @@ class Structure:
 
     @functools.cached_property
     def bonded(self) -> npt.NDArray[np.bool_]:
-        """Whether consecutive rows are neighbours in the chain, [L - 1]."""
-        return bonded_neighbours(self.backbone.coordinates, self.backbone.numbers)
+        """Whether consecutive rows should be bonded, [L - 1]: they are, or no number is missing between them.
+
+        A long bond between consecutive numbers is a broken bond, and counts as one; elsewhere the file lacks residues.
+        """
+        if self.backbone.labels is None:
+            return self.backbone.is_bonded
+        return self.backbone.is_bonded | (np.diff(self.backbone.numbers) <= 1)
 
     @functools.cached_property
     def torsions(self) -> npt.NDArray[np.floating]:

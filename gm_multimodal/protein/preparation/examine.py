@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
-from gm_multimodal.protein.breaks import chain_breaks, chain_positions
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.metrics.secondary_structure import SecondaryStructure, secondary_structure_shares
 from gm_multimodal.protein.preparation.sources import Source
@@ -170,7 +169,7 @@ def _stretches(
         fault, number = max(chain.faults.items(), key=lambda item: item[1])
         yield refuse(f"only {fault}", number)
         return
-    breaks = chain_breaks(chain.backbone.coordinates)
+    breaks = ~chain.backbone.is_bonded
     if criteria.gaps == "reject" and breaks.any():
         yield refuse("gaps", int(breaks.sum()))
         return
@@ -211,7 +210,7 @@ def _judge(
         source=source.name,
         chain=chain.id,
         model=model,
-        backbone=replace(backbone, position=chain_positions(chain_breaks(xyz), backbone.numbers)),
+        backbone=replace(backbone, position=backbone.position - backbone.position[0]),
         shares=shares,
         gyration_ratio=ratio,
         resolution=file.resolution,
