@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from hydra import compose, initialize_config_dir
-
 from gm_multimodal.app.cli.arguments import check_names, quote
 from gm_multimodal.app.cli.checks import literal_keys
 from gm_multimodal.app.cli.commands import COMMANDS
-from gm_multimodal.app.cli.foreign_code import check_typed
-from gm_multimodal.app.cli.options import config_directory, read_command
-from gm_multimodal.app.cli.schema import checked
+from gm_multimodal.app.cli.composition import composed, hydra_at_work
+from gm_multimodal.app.cli.foreign_code import check_typed, fitted
+from gm_multimodal.app.cli.options import read_command
 from gm_multimodal.app.design.options import DesignConfig
 from gm_multimodal.cells import from_cell
 
@@ -70,10 +68,10 @@ def configuration(options: dict[str, Any]) -> DesignConfig:
         text = "null" if value is None else quote(str(value)) if key in literal else str(value)
         overrides.append(f"{key}={text}")
     check_names(overrides, offered, COMMANDS["design"].settled)
-    with initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config = checked(compose("design", overrides=overrides), DesignConfig, offered)
+    with hydra_at_work():
+        config = composed(DesignConfig, offered, overrides)
     check_typed(config, overrides)
-    return config
+    return fitted(config, overrides)
 
 
 def _collect(folder: Path, files: list[str]) -> "tuple[tuple[struc.AtomArray, ...], pd.DataFrame]":

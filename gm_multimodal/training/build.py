@@ -179,7 +179,7 @@ def _check_foreign(target: str, catalogue: Catalogue, allow_code: bool) -> None:
 def _make(node: Mapping[str, Any], catalogue: Catalogue, given: Mapping[str, Any]) -> Any:
     """Build a tree that was checked."""
     target = node[TARGET]
-    made = _placed(catalogue[target]) if target in catalogue else _imported(target)
+    made = _placed(catalogue[target]) if target in catalogue else imported(target)
     arguments = {name: _made(value, catalogue) for name, value in node.items() if name != TARGET}
     try:
         return made(**arguments, **given)
@@ -202,8 +202,12 @@ def _placed(entry: Entry) -> Callable[..., Any]:
     return found
 
 
-def _imported(target: str) -> Callable[..., Any]:
-    """Import somebody else's class or function, whose name was typed or allowed."""
+def imported(target: str) -> Callable[..., Any]:
+    """Import somebody else's class or function, whose name was typed or allowed.
+
+    Raises:
+        UserInputError: there is none of that name.
+    """
     module, _, name = target.rpartition(".")
     try:
         found: Callable[..., Any] = getattr(import_module(module), name)

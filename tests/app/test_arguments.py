@@ -2,11 +2,12 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gm_multimodal.app.cli.arguments import quote_literals, split_arguments
+from gm_multimodal.app.cli.arguments import Arguments, quote_literals, read_arguments
 from gm_multimodal.app.cli.checks import literal_keys
 from gm_multimodal.app.cli.options import config_directory, read_command
 from gm_multimodal.app.cli.schema import checked
 from gm_multimodal.app.design.options import DesignConfig
+from gm_multimodal.errors import UserInputError
 
 NASTY = [
     "a,b",
@@ -47,7 +48,7 @@ NASTY = [
 
 @pytest.mark.parametrize("value", NASTY, ids=ascii)
 def test_literal_values_arrive_as_typed(value):
-    overrides = quote_literals([f"out={value}", f"++checkpoint={value}", "length=60"], literal_keys(DesignConfig))
+    overrides = [*quote_literals([f"out={value}", f"++checkpoint={value}", "length=60"], literal_keys(DesignConfig))]
     with initialize_config_dir(str(config_directory()), version_base="1.3"):
         composed = compose("design", overrides=overrides)
     config = checked(composed, DesignConfig, read_command("design"))
@@ -83,7 +84,37 @@ def test_schema_has_the_last_word_on_keys():
         checked(OmegaConf.create({}), DesignConfig, read_command("design"))
 
 
-def test_flags_go_before_overrides_wherever_they_stand():
-    flags, overrides = split_arguments(["a=1", "--cfg", "job", "b=2", "-m", "--info", "plugins", "c=3"])
-    assert flags == ["--cfg", "job", "-m", "--info", "plugins"]
-    assert overrides == ["a=1", "b=2", "c=3"]
+@pytest.mark.parametrize(
+    ("typed", "flags"),
+    [
+        (["a=1", "--cfg", "job", "b=2"], {"cfg": "job"}),
+        (["-c=all", "a=1", "--resolve", "-p", "x.y", "b=2"], {"cfg": "all", "resolve": True, "package": "x.y"}),
+        (["a=1", "-m", "b=2"], {"multirun": True}),
+        (["a=1", "b=2", "--info"], {"info": "all"}),
+        (["a=1", "--info", "b=2"], {"info": "all"}),
+        (["-i", "plugins", "a=1", "b=2"], {"info": "plugins"}),
+        (
+            ["a=1", "-cd", "a folder", "--config-name=own", "b=2"],
+            {"config_dir": "a folder", "config_name": "own"},
+        ),
+    ],
+)
+def test_flags_are_told_from_overrides_wherever_they_stand(typed, flags):
+    assert read_arguments(typed) == Arguments(("a=1", "b=2"), **flags)
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["--cfg"], "--cfg lacks its value"),
+        (["--cfg", "everything"], "--cfg everything is not one of job, hydra, all"),
+        (["--info=weather"], "--info weather is not one of all"),
+        (["--resolve"], "--resolve is about what --cfg shows"),
+        (["-m", "--info"], "--multirun and --info do not go together"),
+        (["--multirun=yes"], "--multirun is not a flag"),
+        (["--experimental-rerun", "config.pickle"], "--experimental-rerun is not a flag"),
+    ],
+)
+def test_flags_that_say_nothing_are_refused(typed, message):
+    with pytest.raises(UserInputError, match=message):
+        read_arguments(typed)

@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -200,6 +202,37 @@ def test_showing_the_configuration_computes_nothing(run, sampler, tmp_path):
     assert yaml.safe_load(out)["out"] == "designs/length33_seed0"
     assert sampler.blocks == []
     assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize("topic", ["searchpath", "defaults-tree", ""])
+def test_hydra_says_what_it_knows(tmp_path, topic):
+    """In a process of its own: Hydra shows it by the logging of the process."""
+    given = ["design", "--info", *([topic] if topic else []), "length=33", "--config-dir", str(tmp_path)]
+    call = [sys.executable, "-m", "gm_multimodal", *given]
+    out = subprocess.run(call, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert {"searchpath": tmp_path.name, "defaults-tree": "process/rotations: flow", "": "length: 33"}[topic] in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_main_file_of_ones_own_may_be_brought(run, sampler, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "short.yaml").write_text("defaults:\n  - design\n  - _self_\nlength: 21\n")
+    given = ("--config-dir", str(mine), "--config-name", "short", "num_designs=1")
+    assert run("design", *given, "out=mine")[0] == 0
+    assert run("design", "-m", *given, "seed=3,4", "out=ours")[0] == 0
+    for folder in ("mine", "ours/0", "ours/1"):
+        assert ranked(tmp_path / "here" / folder)[0]["length"] == "21"
+
+
+def test_a_run_leaves_the_command_line_of_the_process_alone(run, sampler, monkeypatch):
+    """Lightning starts the other processes of a training with it."""
+    seen = []
+    monkeypatch.setattr("sys.argv", ["as it was"])
+    monkeypatch.setattr("gm_multimodal.app.design.command.summary", lambda *_: seen.append(sys.argv) or [])
+    assert run("design", "length=20", "num_designs=1")[0] == 0
+    assert run("design", "-m", "length=20,21", "num_designs=1", "out=many")[0] == 0
+    assert seen == [["as it was"]] * 3
 
 
 def test_own_config_groups_may_be_brought(run, sampler, tmp_path):

@@ -33,11 +33,12 @@ MISTAKES = [
     (["length=60,80"], "length=60,80 holds several values: add -m"),
     (["process/rotations=nonsense"], "there is no process/rotations/nonsense: choose one of flow"),
     (["process.sequence.ordre=random"], "did you mean process.sequence.order?"),
+    (["process.sequence.mine=1"], "a class of your own is added by +process.sequence.mine=VALUE."),
     (["--length", "80"], "--length is not a flag of this command: options are written length=VALUE."),
     (["--num-designs=4"], "options are written num_designs=VALUE."),
     (["length", "=", "80"], "'length' is not an option: write NAME=VALUE"),
     (["seed=("], "cannot read seed=("),
-    (["-m", "--cfg", "job"], "Only one of"),
+    (["-m", "--cfg", "job"], "--multirun and --cfg do not go together"),
     (["--config-dir", "nowhere"], "nowhere"),
 ]
 

@@ -2,45 +2,107 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from gm_multimodal.app.cli.options import Command
 from gm_multimodal.errors import UserInputError
 
 _OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[^=]+)=(?P<value>.*)", re.DOTALL)
-_WITH_VALUE = {"-c", "--cfg", "-p", "--package", "-cp", "--config-path", "-cn", "--config-name"} | {
-    "-cd",
-    "--config-dir",
-    "--experimental-rerun",
+_SHORT: Final = {
+    "-m": "--multirun",
+    "-c": "--cfg",
+    "-p": "--package",
+    "-i": "--info",
+    "-cd": "--config-dir",
+    "-cn": "--config-name",
 }
-_ALONE = {"-r", "--run", "-m", "--multirun", "-sc", "--shell-completion", "--resolve", "--hydra-help"}
-_INFO = {"-i", "--info"}
-_INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
+_WITHOUT_VALUE: Final = ("--multirun", "--resolve")
+_CHOICES: Final = {
+    "--cfg": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+}
 
 
-def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return (Hydra's flags with their values, overrides), whatever the order they came in.
+@dataclass(frozen=True)
+class Arguments:
+    """What was typed behind the name of a command.
+
+    Attributes:
+        overrides: `name=value` in their order.
+        multirun: whether every combination of comma-separated values runs.
+        cfg: which configuration to show: job, hydra or all.
+        package: the part of it to show.
+        resolve: whether it is shown with interpolations filled in.
+        info: what of Hydra to show.
+        config_dir: a folder with further config groups.
+        config_name: the main file of the configuration, in place of the command's.
+    """
+
+    overrides: tuple[str, ...] = ()
+    multirun: bool = False
+    cfg: str | None = None
+    package: str | None = None
+    resolve: bool = False
+    info: str | None = None
+    config_dir: str | None = None
+    config_name: str | None = None
+
+
+def read_arguments(arguments: Sequence[str]) -> Arguments:
+    """Tell flags from overrides, whatever the order they came in.
 
     Raises:
-        UserInputError: A flag that Hydra does not have, such as `--length`.
+        UserInputError: A flag that does not exist, such as `--length`, lacks its value, or does not go with another.
     """
-    flags: list[str] = []
+    flags: dict[str, str | bool] = {}
     overrides: list[str] = []
     rest = iter(arguments)
-    for argument in rest:
-        name = argument.partition("=")[0]
+    waiting = next(rest, None)
+    while waiting is not None:
+        argument, waiting = waiting, next(rest, None)
         if not argument.startswith("-"):
-            # argparse takes the topic of --info from the argument that follows it.
-            follows_info = bool(flags) and flags[-1] in _INFO and argument in _INFO_TOPICS
-            (flags if follows_info else overrides).append(argument)
-        elif name in _ALONE | _WITH_VALUE | _INFO:
-            flags.append(argument)
-            if argument in _WITH_VALUE:
-                flags.extend([value for value in [next(rest, None)] if value is not None])
+            overrides.append(argument)
+            continue
+        name, sign, value = argument.partition("=")
+        flag = _SHORT.get(name, name)
+        if flag in _WITHOUT_VALUE and not sign:
+            flags[flag] = True
+        elif flag == "--info" and not sign:  # its topic may be left out
+            has_topic = waiting in _CHOICES[flag]
+            flags[flag] = str(waiting) if has_topic else "all"
+            waiting = next(rest, None) if has_topic else waiting
+        elif flag in {*_SHORT.values()} - {*_WITHOUT_VALUE}:
+            flags[flag] = value if sign else _value(flag, waiting)
+            waiting = waiting if sign else next(rest, None)
         else:
             option = name.lstrip("-").replace("-", "_")
             raise UserInputError(f"{name} is not a flag of this command: options are written {option}=VALUE.")
-    return flags, overrides
+    if "hydra.mode=MULTIRUN" in overrides:  # the same, as Hydra's option
+        flags["--multirun"] = True
+    _check_flags(flags)
+    fields = {flag.removeprefix("--").replace("-", "_"): value for flag, value in flags.items()}
+    return Arguments(tuple(overrides), **fields)  # type: ignore[arg-type]
+
+
+def _value(flag: str, following: str | None) -> str:
+    if following is None:
+        raise UserInputError(f"{flag} lacks its value: give {flag} VALUE.")
+    return following
+
+
+def _check_flags(flags: Mapping[str, str | bool]) -> None:
+    """Refuse values that a flag does not take, and flags that do not go together."""
+    for flag, choices in _CHOICES.items():
+        if flag in flags and flags[flag] not in choices:
+            raise UserInputError(f"{flag} {flags[flag]} is not one of {', '.join(choices)}.")
+    asked = [flag for flag in ("--multirun", "--cfg", "--info") if flag in flags]
+    if len(asked) > 1:
+        raise UserInputError(f"{' and '.join(asked)} do not go together: give one of them.")
+    for flag in ("--resolve", "--package"):
+        if flag in flags and "--cfg" not in flags:
+            raise UserInputError(f"{flag} is about what --cfg shows: add --cfg job.")
 
 
 def check_names(overrides: Iterable[str], command: Command, settled: Mapping[str, str]) -> None:
@@ -73,15 +135,13 @@ def unknown_name(key: str, command: Command) -> str:
     return f"unknown option {key}: {hint}`gm-multimodal {command.name} --help` lists the options."
 
 
-def quote_literals(overrides: Iterable[str], literal: Collection[str]) -> list[str]:
+def quote_literals(overrides: Iterable[str], literal: Collection[str]) -> Iterator[str]:
     """Quote the values of literal keys, so that Hydra's grammar and OmegaConf's interpolation leave them alone."""
-    quoted = []
     for override in overrides:
         match = _OVERRIDE.fullmatch(override)
         if match and match["key"] in literal:
             override = f"{match['sign'] or ''}{match['key']}={quote(match['value'])}"
-        quoted.append(override)
-    return quoted
+        yield override
 
 
 def quote(value: str) -> str:

@@ -56,6 +56,6 @@ def _dispatch(given: list[str]) -> int:
     from gm_multimodal.app.cli.startup import prepare_process
 
     prepare_process()
-    from gm_multimodal.app.cli.run import launch
+    from gm_multimodal.app.cli.run import run
 
-    return launch(command, COMMANDS[command], arguments)
+    return run(command, COMMANDS[command], arguments)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from gm_multimodal.app.cli.options import Option, group_options, read_command
 
-_HYDRA_FLAGS = (
+_FLAGS = (
     ("-m, --multirun", "run every combination of comma-separated values; job k writes to out/<k>"),
-    ("--cfg job", "print the configuration and stop (--resolve: with interpolations filled in)"),
-    ("--config-dir DIR", "look for further config groups in DIR"),
-    ("--info", "print what Hydra knows; --hydra-help lists its other flags"),
+    ("-c, --cfg job", "print the configuration and stop (--resolve: with interpolations filled in; --package: a part)"),
+    ("-cd, --config-dir DIR", "look for further config groups in DIR"),
+    ("-cn, --config-name NAME", "begin with DIR/NAME.yaml, which may name the command's own file in its defaults"),
+    ("-i, --info [TOPIC]", "print what Hydra knows: all, config, defaults, defaults-tree, plugins or searchpath"),
 )
 
 _LONGEST = 40  # characters of a default value; a longer one stands in the file of its group
@@ -42,7 +43,7 @@ def command_page(name: str) -> str:
         lines += ["", "config groups, with defaults, and what the default choice offers:"]
         for group in command.groups:
             lines += _table(_group_rows(group))
-    lines += ["", "Hydra's own flags:", *_table(_HYDRA_FLAGS)]
+    lines += ["", "flags, as Hydra has them:", *_table(_FLAGS)]
     lines += ["", "Exit codes: 2 what you can mend in the command or its inputs, 130 after Ctrl-C, 1 otherwise."]
     return "\n".join([*lines, "GM_MULTIMODAL_TRACEBACK=1 in the environment shows where an error arose."])
 

@@ -1,39 +1,28 @@
-"""Run one command through Hydra: composition, multirun, and errors that end in one line."""
+"""Run one command: once, for every combination of values, or only to show its configuration."""
 
 import dataclasses
 import os
-import secrets
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from gm_multimodal.app.cli.arguments import check_names, quote, quote_literals, split_arguments, unknown_name
+from gm_multimodal.app.cli.arguments import Arguments, check_names, quote_literals, read_arguments
 from gm_multimodal.app.cli.checks import literal_keys
 from gm_multimodal.app.cli.commands import Entry
-from gm_multimodal.app.cli.failures import report_failure
-from gm_multimodal.app.cli.foreign_code import check_typed
-from gm_multimodal.app.cli.options import Command, config_directory, config_name, read_command
+from gm_multimodal.app.cli.composition import composed, hydra_at_work, hydra_errors
+from gm_multimodal.app.cli.foreign_code import check_typed, fitted, import_from_here
+from gm_multimodal.app.cli.options import config_name, read_command
 from gm_multimodal.app.cli.schema import checked
-from gm_multimodal.errors import UserInputError
+from gm_multimodal.app.cli.sweep import quiet, sweep
 
 
-def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
+def run(command: str, entry: Entry, arguments: Sequence[str]) -> int:
     """Compose the configuration of a command, check it against its schema and call the command's function.
 
-    The function is imported after the check, so that a mistyped value does not wait for torch. In a multirun every
-    job runs, failures are told as they happen, and `out` of job k becomes out/<k>.
+    The function is imported after the check, so that a mistyped value does not wait for torch. In a sweep `out` of
+    job k becomes out/<k>.
 
     Args:
         command: name of the command.
@@ -44,41 +33,32 @@ def launch(command: str, entry: Entry, arguments: Sequence[str]) -> int:
         The exit code: the worst of all jobs.
 
     Raises:
-        UserInputError: Hydra could not compose what was asked for.
+        UserInputError: The arguments cannot be read, or do not make a configuration.
     """
-    offered, schema = read_command(command), load(entry.schema)
-    folder, name = str(config_directory()), config_name(command)
-    flags, overrides = split_arguments(arguments)
-    check_names(overrides, offered, entry.settled)
-    codes = [0]
-    launcher = os.getpid()
-    typed = sys.argv
+    offered, schema, typed = read_command(command), load(entry.schema), read_arguments(arguments)
+    check_names(typed.overrides, offered, entry.settled)
+    overrides = [*quote_literals(typed.overrides, literal_keys(schema))]
+    main = typed.config_name or config_name(command)
 
-    def task(composed: DictConfig) -> None:
-        # Lightning starts the other processes of a training with the command line that it finds.
-        sys.argv = typed
-        try:
-            config = _job_config(checked(composed, schema, offered))
-            check_typed(config, overrides)
-            load(entry.function)(config)
-        except Exception as error:
-            if os.getpid() != launcher:
-                raise  # a launcher plugin's worker: Hydra carries the error home
-            codes.append(report_failure(error, command))
+    def job(config: Any) -> None:
+        check_typed(config, typed.overrides)
+        import_from_here(config)
+        load(entry.function)(fitted(config, typed.overrides))
 
-    with (
-        _quiet_hydra(overrides) as settings,
-        _command_line([*flags, *settings, *quote_literals(overrides, literal_keys(schema))]),
-    ):
-        try:
-            hydra.main(version_base="1.3", config_path=folder, config_name=name)(task)()
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise UserInputError(_explain(error, offered)) from error
-    return max(codes, key=_severity)
+    def job_of_many(composition: DictConfig, number: int) -> None:
+        job(_in_folder_of_its_own(checked(composition, schema, offered), number))
 
-
-def _severity(code: int) -> int:
-    return {0: 0, 2: 1}.get(code, 2)
+    with hydra_at_work(typed.config_dir) as hydra:
+        if not (typed.multirun or typed.cfg or typed.info):
+            config = composed(schema, offered, overrides, main)
+        else:
+            with hydra_errors(offered), quiet(overrides) as settings:
+                if typed.multirun:
+                    return sweep(hydra, main, overrides + settings, job_of_many, command)
+                _show(hydra, main, overrides + settings, typed)
+            return 0
+    job(config)
+    return 0
 
 
 def load(place: str) -> Any:
@@ -87,58 +67,14 @@ def load(place: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def _job_config(config: Any) -> Any:
-    """Give job k of a multirun its own folder out/<k>."""
-    job = HydraConfig.get()
-    if job.mode != RunMode.MULTIRUN or "out" not in {item.name for item in dataclasses.fields(config)}:
+def _in_folder_of_its_own(config: Any, number: int) -> Any:
+    if "out" not in {item.name for item in dataclasses.fields(config)}:
         return config
-    return dataclasses.replace(config, out=os.path.join(config.out, str(job.job.num)))
+    return dataclasses.replace(config, out=os.path.join(config.out, str(number)))
 
 
-@contextmanager
-def _quiet_hydra(overrides: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the settings by which Hydra writes no file, keeps no folder and logs nothing; the user's own go first."""
-    # Hydra makes it, in a multirun alone; its name cannot be foreseen, so that what goes is ours.
-    sweep = Path(tempfile.gettempdir()) / f"gm-multimodal-sweep-{secrets.token_hex(8)}"
-    settings = {
-        "hydra.run.dir": ".",
-        "hydra.sweep.dir": quote(str(sweep)),
-        "hydra.output_subdir": "null",
-        "hydra/job_logging": "disabled",
-        "hydra/hydra_logging": "disabled",
-    }
-    given = {override.partition("=")[0] for override in overrides}
-    try:
-        yield [f"{key}={value}" for key, value in settings.items() if key not in given]
-    finally:
-        shutil.rmtree(sweep, ignore_errors=True)
-
-
-@contextmanager
-def _command_line(arguments: list[str]) -> Iterator[None]:
-    """Let Hydra, which reads sys.argv alone, see these arguments and hand its errors to us."""
-    before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = ["gm-multimodal", *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        yield
-    finally:
-        sys.argv = before
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if full_error is not None:
-            os.environ["HYDRA_FULL_ERROR"] = full_error
-
-
-def _explain(error: Exception, command: Command) -> str:
-    """Say in one line what Hydra says in several."""
-    text = str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if isinstance(error, OverrideParseException):
-        return f"cannot read {error.override}: {lines[0]}. Inner quotes protect special characters: \"NAME='a(b)'\"."
-    if isinstance(error, MissingConfigException) and error.options:
-        return f"there is no {error.missing_cfg_file}: choose one of {', '.join(error.options)}."
-    if text.startswith("Could not override '"):
-        return unknown_name(text.split("'")[1], command)
-    if text.startswith("Ambiguous value for argument '"):
-        return f"{text.split(chr(39))[1]} holds several values: add -m to run one after the other."
-    return " ".join(lines)
+def _show(hydra: Any, main: str, overrides: list[str], typed: Arguments) -> None:
+    if typed.cfg:
+        hydra.show_cfg(main, overrides, cfg_type=typed.cfg, package=typed.package, resolve=typed.resolve)
+    else:
+        hydra.show_info(typed.info, config_name=main, overrides=overrides)
