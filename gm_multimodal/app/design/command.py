@@ -1,7 +1,6 @@
 """`gm-multimodal design`: sample proteins block by block into a run folder that can be continued at any time."""
 
 import dataclasses
-import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
@@ -12,10 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from gm_multimodal import __version__
 from gm_multimodal.app.cli.foreign_code import recorded
+from gm_multimodal.app.cli.progress import progress_bar
 from gm_multimodal.app.cli.terminal import remark, show
 from gm_multimodal.app.design.folder import Row, RunFolder, design_id
 from gm_multimodal.app.design.options import DesignConfig
@@ -177,11 +176,7 @@ def _blocks(
     """Yield, block by block, the designs that are missing and the seconds each took."""
     numbers = sorted({index // config.batch_size for index in missing})
     start_time = config.start_time if config.task == "partial" else 0.0
-    # A log file gets a line now and then, a terminal a lively bar.
-    interval = 0.2 if sys.stderr.isatty() else 30.0
-    with tqdm(
-        total=len(numbers) * config.steps, desc="design", unit="call", mininterval=interval, disable=not numbers
-    ) as bar:
+    with progress_bar("design", len(numbers) * config.steps, "call") as advance:
         for number in numbers:
             start = time.perf_counter()
             indices = range(number * config.batch_size, (number + 1) * config.batch_size)
@@ -197,7 +192,7 @@ def _blocks(
                     device=device,
                     ideal_bonds=config.ideal_bonds and start_time < 1,
                     record_trajectory=config.trajectories,
-                    progress=bar.update,
+                    progress=lambda: advance(1),
                 )
             seconds = (time.perf_counter() - start) / config.batch_size
             yield [item for item in designs if item.index in missing], seconds

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from gm_multimodal.app.cli.checks import MEGABYTE
 from gm_multimodal.app.cli.foreign_code import recorded
+from gm_multimodal.app.cli.progress import progress_bar
 from gm_multimodal.app.cli.terminal import show
 from gm_multimodal.app.folders.hold import writing
 from gm_multimodal.app.folders.record import check_record, keep_record
@@ -83,11 +83,8 @@ def _complete(
         write_grid(out / "held_out.png", judge.held_out[:: max(1, len(judge.held_out) // SHOWN)][:SHOWN], COLUMNS)
     network, done = model.network.to(device), results.rows()
     missing = [cell for cell in cells if cell not in done]
-    work = sum(config.num_samples * calls for _, calls, _ in missing)
-    with tqdm(total=work, unit="call", unit_scale=True, disable=None) as bar:
-        for cell in missing:
-            bar.set_description(f"{cell[0]}, {cell[1]} calls, seed {cell[2]}")
-            results.add(_cell(config, cell, network, model, judge, device, bar))
+    for cell in missing:
+        results.add(_cell(config, cell, network, model, judge, device))
     return _report(config, out, results.rows())
 
 
@@ -98,14 +95,14 @@ def _cell(
     model: ImageModel,
     judge: Judge,
     device: torch.device,
-    bar: "tqdm[None]",
 ) -> Row:
     """Sample one cell, keep its samples, and judge them."""
     name, calls, seed = cell
     settings, precision = Settings(config.jump_weight, config.noise, config.late), getattr(torch, config.precision)
     sampler = ImageSampler(name, calls, settings, config.sample_batch, precision, device)
     start = time.process_time()
-    images = sampler.images(network, model.pixels, seed, config.num_samples, lambda count: bar.update(count * calls))
+    with progress_bar(f"{name}, {calls} calls, seed {seed}", config.num_samples, "image") as advance:
+        images = sampler.images(network, model.pixels, seed, config.num_samples, advance)
     seconds = time.process_time() - start
     stem = f"{name}_{calls}_{seed}"
     out = Path(config.out)

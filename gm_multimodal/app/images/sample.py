@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from gm_multimodal.app.cli.checks import MEGABYTE
 from gm_multimodal.app.cli.foreign_code import recorded
+from gm_multimodal.app.cli.progress import progress_bar
 from gm_multimodal.app.cli.terminal import show
 from gm_multimodal.app.folders.hold import only_run_in, writing
 from gm_multimodal.app.folders.record import keep_record
@@ -58,8 +58,8 @@ def _complete(
     """Draw the images that are missing, write everything and return the images, uint8 [N, C, H, W]."""
     images = _drawn(out / _SAMPLES, pixels, config.max_megabytes * MEGABYTE)
     if len(images) < config.num_samples:
-        with tqdm(total=config.num_samples, unit="image", disable=None) as bar:
-            images = sampler.images(network, pixels, config.seed, config.num_samples, bar.update)
+        with progress_bar("sample", config.num_samples, "image") as advance:
+            images = sampler.images(network, pixels, config.seed, config.num_samples, advance)
     with writing(out):
         write_images(out / _SAMPLES, images)
         write_grid(out / _PICTURE, points_of(images[:SHOWN], pixels.levels), COLUMNS)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from gm_multimodal import __version__
 from gm_multimodal.app.cli.checks import MEGABYTE
+from gm_multimodal.app.cli.progress import progress_bar
 from gm_multimodal.app.cli.terminal import remark, show
 from gm_multimodal.app.folders.hold import only_run_in, writing
 from gm_multimodal.app.machine.process_pool import Lost, run_each
@@ -133,7 +132,7 @@ def _sources(
         with writing(folder.path):
             own_folder(folder.downloads)
     patience = Patience(max_bytes=config.max_megabytes * MEGABYTE, seconds=config.max_seconds)
-    failures = fetch_all(_bar(to_fetch, "download"), folder.downloads, patience) if to_fetch else {}
+    failures = fetch_all(_shown(to_fetch), folder.downloads, patience) if to_fetch else {}
     without = [Rejection(file_name(entry), entry.chain or "", "", reason) for entry, reason in failures.items()]
     for entry in entries:
         source = local_source(entry, folder.downloads)
@@ -161,7 +160,7 @@ def _read_files(shards: list[Shard], config: PrepareConfig, workers: int) -> int
     tasks = ((source, criteria) for shard in open_shards for source in shard.sources)
     done = sum(len(shard.sources) for shard in shards) - len(shard_of)
     results = run_each(examine, tasks, workers=workers, seconds=config.max_seconds)
-    with _progress(len(shard_of) + done, "read", "file", done) as bar:
+    with progress_bar("read", len(shard_of) + done, "file", done=done) as advance:
         for (source, _), result in results:
             if isinstance(result, Lost):
                 result = Outcome([], [Rejection(source.name, "", "", f"cannot be read: {result.reason}")])
@@ -172,7 +171,7 @@ def _read_files(shards: list[Shard], config: PrepareConfig, workers: int) -> int
             if len(outcomes) == len(shard.sources):
                 shard.write([outcomes[item.name + (item.chain or "")] for item in shard.sources])
                 del collected[shard.path]
-            bar.update()
+            advance(1)
     return len(shard_of)
 
 
@@ -210,18 +209,12 @@ def _finish(
 
 
 def _clusters(sequences: Sequence[str], method: str, workers: int) -> npt.NDArray[np.int64]:
-    with _progress(len(sequences), "cluster", "sequence", 0) as bar:
-        return cluster(sequences, method, threads=workers, progress=bar.update)
+    with progress_bar("cluster", len(sequences), "sequence") as advance:
+        return cluster(sequences, method, threads=workers, progress=advance)
 
 
-def _bar(items: list[DatabaseEntry], name: str) -> Iterator[DatabaseEntry]:
-    with _progress(len(items), name, "file", 0) as bar:
-        for item in items:
-            yield item
-            bar.update()
-
-
-def _progress(total: int, name: str, unit: str, done: int) -> Any:
-    # A log file gets a line now and then, a terminal a lively bar.
-    interval = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(total=total, desc=name, unit=unit, initial=done, mininterval=interval, disable=done >= total)
+def _shown(entries: list[DatabaseEntry]) -> Iterator[DatabaseEntry]:
+    with progress_bar("download", len(entries), "file") as advance:
+        for entry in entries:
+            yield entry
+            advance(1)
