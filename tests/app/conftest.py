@@ -1,6 +1,7 @@
 """A command line in this process, a sampler that costs nothing, and a real checkpoint that is as small as they come."""
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 import torch
 
 from gm_multimodal.app.cli import main
+
+# Lightning logs to the standard error of the test that imports it first, which is closed in all others.
+logging.raiseExceptions = False
 
 TINY = ("network=small", "network.width=16", "network.heads=2", "network.layers=1")
 

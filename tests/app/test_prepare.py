@@ -319,7 +319,7 @@ def test_a_folder_with_other_things_is_left_alone(run, structures):
     Path("mine/notes.txt").write_text("precious")
     code, _, err = run("prepare", f"structures={structures}", "out=mine")
     assert code == 2
-    assert "holds files but no dataset of ours" in err
+    assert "holds files, but not a dataset of this program" in err
     assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
 
 

@@ -70,7 +70,7 @@ def test_somebody_elses_record_is_refused(tmp_path, content):
 
 def test_a_folder_of_other_files_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.tmp").write_text("precious")
-    with pytest.raises(UserInputError, match="holds files but no run of ours"):
+    with pytest.raises(UserInputError, match="holds files, but not a run of this program"):
         reopen(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tmp"]
 

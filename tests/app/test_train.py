@@ -11,7 +11,7 @@ import yaml
 from safetensors import safe_open
 
 from gm_multimodal.app.cli import main
-from gm_multimodal.app.train.training import read_split
+from gm_multimodal.app.train.chains import read_split
 from gm_multimodal.protein.residues import decode
 from gm_multimodal.protein.training.module import DesignModule
 

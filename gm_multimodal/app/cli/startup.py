@@ -1,6 +1,7 @@
-"""Settings of this process that must be made before torch is imported; they change speed, never results."""
+"""Settings of this process that must be made before torch is imported; they change speed and noise, never results."""
 
 import ctypes
+import logging
 import os
 import platform
 
@@ -20,6 +21,8 @@ def prepare_process() -> None:
     By default glibc hands the memory of every large tensor back to the kernel, which zeroes it page by page for the
     next one: a quarter of a design's processor time at 200 residues.
     """
+    # What other packages log of their insides is not for the user; errors are.
+    logging.getLogger().setLevel(logging.ERROR)
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if platform.libc_ver()[0] == "glibc" and not any(name.startswith("MALLOC_") for name in os.environ):

@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from gm_multimodal.app.folders.csv_table import read_table, write_table
-from gm_multimodal.app.folders.hold import foreign, is_of_a_lock, refuse_foreign, writing
-from gm_multimodal.app.folders.plain_yaml import as_yaml
-from gm_multimodal.app.folders.record import read_record
-from gm_multimodal.app.folders.settings import refuse_differences
+from gm_multimodal.app.folders.hold import foreign, refuse_foreign, writing
+from gm_multimodal.app.folders.record import RunRecord
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import in_the_way, leftovers, own_folder, write_atomically
 from gm_multimodal.protein.output import fasta_record
@@ -64,14 +62,12 @@ Row = Mapping[str, str]
 """Column name -> text, as it stands in designs.csv or mapping.csv."""
 
 _MOST_DESIGNS = 1_000_000_000
-_CONFIG, _TABLE, _FASTA, _TRAJECTORIES = "config.yaml", "designs.csv", "designs.fasta", "trajectories"
+_TABLE, _FASTA, _TRAJECTORIES = "designs.csv", "designs.fasta", "trajectories"
 _MAPPING, _BEST = "mapping.csv", "best"
-_HEADER = "# A run of `gm-multimodal design`: the same command in the same place continues it.\n"
-_OURS = "made_with"
-# More designs continue a run; a checkpoint and input files are told by their digests.
-_MAY_DIFFER = ("num_designs", "checkpoint", "fasta", "structure")
 _DESIGN_FILE = r"design_\d+\.(pdb|cif)"
-_FILE = rf"config\.yaml|(designs|mapping)\.csv|designs\.fasta|{_DESIGN_FILE}"
+_FILE = rf"(designs|mapping)\.csv|designs\.fasta|{_DESIGN_FILE}"
+# More designs continue a run; a checkpoint and input files are told by their digests.
+_RECORD = RunRecord("a run", "made_with", _FILE, may_differ=("num_designs", "checkpoint", "fasta", "structure"))
 _HEAD = 2000  # bytes of a structure file that say who wrote it
 
 
@@ -101,26 +97,25 @@ class RunFolder:
         Raises:
             UserInputError: It cannot be written, holds files but no run, or holds another run (with the differences).
         """
-        wanted = {**configuration, _OURS: dict(made_with)}
+        wanted = {**configuration, _RECORD.mark: dict(made_with)}
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            old = _read_config(self.path)
+            old = _RECORD.check(self.path, wanted)
             if old is not None:
-                refuse_differences(self.path, old, wanted, may_differ=_MAY_DIFFER)
                 wanted["num_designs"] = max(self._count(old), int(wanted["num_designs"]))
-            for leftover in _leftovers(self.path):
+            for leftover in leftovers(self.path / _TRAJECTORIES, _FILE):
                 leftover.unlink()
             if self.trajectories:
                 own_folder(self.path / _TRAJECTORIES)
-            record = as_yaml(wanted)
-            write_atomically(self.path / _CONFIG, _HEADER + record)
+            _RECORD.write(self.path, wanted)
 
     def _count(self, old: Mapping[str, Any]) -> int:
         """Return how many designs a record asks for."""
         count = old.get("num_designs")
         if type(count) is not int or not 0 < count <= _MOST_DESIGNS:
             raise UserInputError(
-                f"{self.path / _CONFIG} says num_designs={count!s:.50}, which no run wrote: give another out=FOLDER."
+                f"{self.path / _RECORD.name} says num_designs={count!s:.50}, which no run wrote: "
+                "give another out=FOLDER."
             )
         return count
 
@@ -212,10 +207,6 @@ def design_id(index: int) -> str:
     return f"design_{index:04d}"
 
 
-def _leftovers(path: Path) -> list[Path]:
-    return [file for folder in (path, path / _TRAJECTORIES) for file in leftovers(folder, _FILE)]
-
-
 def _is_of_design(file: Path, index: int) -> bool:
     """Return whether a structure file says that it is this design, made by us."""
     if not file.is_file():
@@ -237,17 +228,6 @@ def _rows(table: Path) -> Sequence[Row]:
     if columns != COLUMNS:
         raise UserInputError(f"{table} has other columns than a run's table: move it away, or give another out=.")
     return rows
-
-
-def _read_config(path: Path) -> Mapping[str, Any] | None:
-    """Return what config.yaml holds; None in a folder with nothing but leftovers of ours."""
-    file = path / _CONFIG
-    if not file.exists():
-        left = _leftovers(path)
-        if all(item in left or is_of_a_lock(item) for item in path.iterdir()):
-            return None
-        raise UserInputError(f"{path} holds files but no run of ours (no {_CONFIG}): give another out=FOLDER.")
-    return read_record(file, _OURS, "run")
 
 
 def _fasta(row: Row) -> str:

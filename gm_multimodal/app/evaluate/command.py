@@ -22,19 +22,23 @@ from gm_multimodal.app.evaluate.known_figures import Kept
 from gm_multimodal.app.evaluate.options import EvaluateConfig
 from gm_multimodal.app.evaluate.report.page import write_report
 from gm_multimodal.app.evaluate.report.results import Results
-from gm_multimodal.app.folders.hold import only_run_in, refuse_foreign, writing
-from gm_multimodal.app.folders.plain_yaml import as_yaml
-from gm_multimodal.app.folders.record import read_record
-from gm_multimodal.app.folders.settings import refuse_differences
+from gm_multimodal.app.folders.hold import only_run_in, writing
+from gm_multimodal.app.folders.record import RunRecord
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.files import leftovers, write_atomically
 from gm_multimodal.protein.metrics import per_structure
 from gm_multimodal.protein.metrics.definition import Judge
 
-RECORD = "evaluation.yaml"
-_HEADER = "# An evaluation by `gm-multimodal evaluate`: the same command in the same place continues it.\n"
 _KEPT = "kept.jsonl"
 _OUTPUTS = ("metrics.csv", "summary.json", "report.html", "rejected.csv", _KEPT)
+# The folder may be the run folder of the designs, which has a record of its own.
+_RECORD = RunRecord(
+    "an evaluation",
+    "made_with",
+    "|".join(map(re.escape, _OUTPUTS)),
+    name="evaluation.yaml",
+    refused=_OUTPUTS,
+    decisive=("designs",),
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
     )
     out = Path(config.out)
     with only_run_in(out), writing(out):
-        _open(out, config)
+        _RECORD.keep(out, {**recorded(config), _RECORD.mark: {"gm_multimodal": __version__}})
         structures, rejected = read_structures(files, limit)
         write_rejected(out / "rejected.csv", rejected)
         if not structures:
@@ -113,20 +117,6 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
     report = EvaluationReport(out, results.table, summary, rejected)
     show(*_closing(report))
     return report
-
-
-def _open(out: Path, config: EvaluateConfig) -> None:
-    """Take up the evaluation that is there, or begin one; the folder may be the run folder of the designs."""
-    record = out / RECORD
-    if record.is_file():
-        old = read_record(record, "made_with", "evaluation")
-        refuse_differences(out, {"designs": old.get("designs")}, {"designs": config.designs})
-    else:
-        refuse_foreign(out, _OUTPUTS)
-    for file in leftovers(out, "|".join(map(re.escape, (RECORD, *_OUTPUTS)))):
-        file.unlink()
-    content = {**recorded(config), "made_with": {"gm_multimodal": __version__}}
-    write_atomically(record, _HEADER + as_yaml(content))
 
 
 def _results(

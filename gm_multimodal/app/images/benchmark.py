@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from gm_multimodal.app.cli.foreign_code import recorded
 from gm_multimodal.app.cli.progress import progress_bar
 from gm_multimodal.app.cli.terminal import show
 from gm_multimodal.app.folders.hold import writing
-from gm_multimodal.app.folders.record import check_record, keep_record
+from gm_multimodal.app.folders.record import RunRecord
 from gm_multimodal.app.images.benchmark_options import ImageBenchmarkConfig
 from gm_multimodal.app.images.benchmark_table import HELD_OUT, Cell, Results, Row, markdown
 from gm_multimodal.app.images.judge import Judge, make_judge
@@ -22,7 +23,7 @@ from gm_multimodal.app.images.sample import COLUMNS, SHOWN, write_images
 from gm_multimodal.app.images.train import train
 from gm_multimodal.app.images.train_options import ImageTrainConfig
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
-from gm_multimodal.app.train.training import held
+from gm_multimodal.app.train.run import held
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import leftovers, own_folder, write_atomically
 from gm_multimodal.images.checkpoint import ImageModel, load_image_model
@@ -35,9 +36,15 @@ from gm_multimodal.images.samplers import ImageSampler, Settings
 
 # More cells continue a table; these do not change those that are there.
 _MAY_DIFFER = ("out", "samplers", "calls", "seeds", "threads", "device", "checkpoint", "max_megabytes")
-_DIGEST = "checkpoint_digest"
-_KEY, _KIND = "samplers", "benchmark"
 _OUTPUTS = ("table.csv", "table.md", "classifier.safetensors", "held_out.png", "samples", "grids")
+_RECORD = RunRecord(
+    "a benchmark",
+    "samplers",
+    "|".join(map(re.escape, _OUTPUTS)),
+    refused=_OUTPUTS,
+    may_differ=_MAY_DIFFER,
+)
+_DIGEST = "checkpoint_digest"
 
 
 def benchmark(config: ImageBenchmarkConfig) -> Path:
@@ -71,11 +78,13 @@ def _complete(
     config: ImageBenchmarkConfig, cells: Sequence[Cell], training: ImageSet, held_out: ImageSet, device: torch.device
 ) -> Path:
     """Compute the cells that are missing, and return the table."""
-    _check_record(config)
+    out, record = Path(config.out), recorded(config)
+    # What cannot be continued is refused before a training of hours, whose checkpoint is not known yet.
+    dataclasses.replace(_RECORD, may_differ=(*_MAY_DIFFER, _DIGEST)).check(out, record)
     checkpoint = Path(config.checkpoint).expanduser() if config.checkpoint else _trained(config)
     model = load_image_model(checkpoint, allow_code=config.allow_code)
     _check_fit(checkpoint, model.pixels, training)
-    out = _keep_record(config, model.digest)
+    _RECORD.keep(out, {**record, _DIGEST: model.digest})
     judge = make_judge(training, held_out, out / "classifier.safetensors", config.seed, config.inception, device)
     results = Results(out / "table.csv")
     if (HELD_OUT, 0, 0) not in results.rows():
@@ -166,17 +175,3 @@ def _check_fit(checkpoint: Path, pixels: Pixels, images: ImageSet) -> None:
 def _some(points: Tensor, number: int) -> Tensor:
     """Return that many images at most, of all classes even where these lie one after another."""
     return points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:number].sort().values]
-
-
-def _check_record(config: ImageBenchmarkConfig) -> None:
-    """Refuse a folder that holds a table of other settings, before anything is computed."""
-    record = recorded(config)
-    check_record(Path(config.out), record, key=_KEY, kind=_KIND, may_differ=(*_MAY_DIFFER, _DIGEST), outputs=_OUTPUTS)
-
-
-def _keep_record(config: ImageBenchmarkConfig, digest: str) -> Path:
-    """Write config.yaml, refusing a folder that holds a table of other settings or of another checkpoint."""
-    out, record = Path(config.out), {**recorded(config), _DIGEST: digest}
-    with writing(out):
-        keep_record(out, record, key=_KEY, kind=_KIND, may_differ=_MAY_DIFFER, outputs=_OUTPUTS)
-    return out

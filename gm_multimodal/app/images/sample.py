@@ -1,6 +1,7 @@
 """`gm-multimodal images sample`: images of one sampler as a picture, as numbers, and as a film."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from gm_multimodal.app.cli.foreign_code import recorded
 from gm_multimodal.app.cli.progress import progress_bar
 from gm_multimodal.app.cli.terminal import show
 from gm_multimodal.app.folders.hold import only_run_in, writing
-from gm_multimodal.app.folders.record import keep_record
+from gm_multimodal.app.folders.record import RunRecord
 from gm_multimodal.app.images.sample_options import ImageSampleConfig
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.errors import UserInputError
@@ -29,7 +30,14 @@ SHOWN, COLUMNS = 64, 16
 """Images of a picture, and of one of its rows."""
 
 _SAMPLES, _PICTURE, _FILM = "samples.npz", "samples.png", "trajectory.gif"
-_MAY_DIFFER = ("out", "threads", "trajectory", "num_samples", "max_megabytes")
+_OUTPUTS = (_SAMPLES, _PICTURE, _FILM)
+_RECORD = RunRecord(
+    "a set of samples",
+    "sampler",
+    "|".join(map(re.escape, _OUTPUTS)),
+    refused=_OUTPUTS,
+    may_differ=("out", "threads", "trajectory", "num_samples", "max_megabytes"),
+)
 
 
 def sample(config: ImageSampleConfig) -> Path:
@@ -46,7 +54,8 @@ def sample(config: ImageSampleConfig) -> Path:
     precision = getattr(torch, config.precision)
     sampler = ImageSampler(config.sampler, config.calls, settings, config.sample_batch, precision, device)
     with only_run_in(Path(config.out)):
-        out = _keep_record(config, model.digest)
+        out = Path(config.out)
+        _RECORD.keep(out, {**recorded(config), "checkpoint": model.digest})
         images = _complete(out, config, sampler, model.network.to(device), model.pixels)
     show(f"{len(images)} images of {config.sampler} with {config.calls} network calls are in {out}.")
     return out
@@ -91,13 +100,3 @@ def _film(sampler: ImageSampler, network: nn.Module, pixels: Pixels, seed: int, 
     recorder = StateRecorder()
     sampler.block(network, pixels, seed, 0, [recorder])
     return torch.stack([pixels.images(state)[:count] for state in recorder.states])
-
-
-def _keep_record(config: ImageSampleConfig, digest: str) -> Path:
-    """Write config.yaml, refusing a folder that holds other samples."""
-    out = Path(config.out)
-    record = {**recorded(config), "checkpoint": digest}
-    with writing(out):
-        rules = {"may_differ": _MAY_DIFFER, "outputs": (_SAMPLES, _PICTURE, _FILM)}
-        keep_record(out, record, key="sampler", kind="set of samples", **rules)
-    return out

@@ -7,7 +7,7 @@ import torch
 
 from gm_multimodal.app.cli.checks import MEGABYTE
 from gm_multimodal.app.images.train_options import ImageTrainConfig
-from gm_multimodal.app.train.training import say, set_training_threads, training_folder
+from gm_multimodal.app.train.run import say_what_next, set_training_threads, training_folder
 from gm_multimodal.images.catalogue import CATALOGUE
 from gm_multimodal.images.dataset import ImageSet, load_images
 from gm_multimodal.images.product import Pixels
@@ -44,7 +44,7 @@ def train(config: ImageTrainConfig) -> Path:
     # The path of the data may change, the images may not: nothing else in the settings tells one set from another.
     with training_folder(config, images=images.digest()) as out:
         released = fit(module, data, recipe, out, config.trainer, config.ema_decay)
-    say(f"The checkpoint is {released}. To use it: gm-multimodal images sample checkpoint={released}")
+    say_what_next(released, recipe.config, "images sample")
     return released
 
 

@@ -15,18 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gm_multimodal.app.folders.hold import foreign, is_of_a_lock, writing
-from gm_multimodal.app.folders.plain_yaml import as_yaml
-from gm_multimodal.app.folders.record import read_record
-from gm_multimodal.app.folders.settings import refuse_differences
-from gm_multimodal.errors import UserInputError
-from gm_multimodal.files import in_the_way, leftovers, own_folder, write_atomically
+from gm_multimodal.app.folders.hold import foreign, writing
+from gm_multimodal.app.folders.record import RunRecord
+from gm_multimodal.files import in_the_way, leftovers, own_folder
 from gm_multimodal.protein.preparation.shards import is_merged
 
-_CONFIG = "config.yaml"
-_HEADER = "# A dataset of `gm-multimodal prepare`: the same command in the same place continues it.\n"
-_MADE_WITH = "made_with"
-_FILE = r"config\.yaml|chains\.parquet|rejected\.csv|report\.md|(lengths|secondary_structure)\.png"
+_FILE = r"chains\.parquet|rejected\.csv|report\.md|(lengths|secondary_structure)\.png"
+_RECORD = RunRecord("a dataset", "made_with", _FILE)
 _SHARD, _DOWNLOAD = r"[0-9a-f]{20}\.(parquet|csv)", r".+\.bcif(\.absent)?"
 
 
@@ -72,16 +67,12 @@ class PrepareFolder:
             UserInputError: It cannot be written, holds files but no dataset of ours, or another one, or the dataset
                 was replaced by one that is not ours.
         """
-        wanted = {**record, _MADE_WITH: dict(made_with)}
+        wanted = {**record, _RECORD.mark: dict(made_with)}
         with writing(self.path):
-            file = self.path / _CONFIG
-            if file.is_file():
-                refuse_differences(self.path, read_record(file, _MADE_WITH, "dataset"), wanted)
-            elif not all(item in leftovers(self.path, _FILE) or is_of_a_lock(item) for item in self.path.iterdir()):
-                raise UserInputError(f"{self.path} holds files but no dataset of ours: give another out=FOLDER.")
+            _RECORD.check(self.path, wanted)
             if in_the_way(self.path, [self.dataset.name]) and not is_merged(self.dataset):
                 raise foreign(self.dataset)
-            write_atomically(file, _HEADER + as_yaml(wanted))
+            _RECORD.write(self.path, wanted)
             own_folder(self.shards)
 
     def clean(self, stems: Collection[str]) -> None:

@@ -5,17 +5,9 @@ from typing import Any
 
 from gm_multimodal import __version__
 from gm_multimodal.app.cli.terminal import remark, show
+from gm_multimodal.app.train.chains import build_module, describe, provenance_of, read_split
 from gm_multimodal.app.train.finetune_options import FinetuneConfig
-from gm_multimodal.app.train.training import (
-    build_module,
-    describe,
-    provenance_of,
-    read_split,
-    say,
-    say_what_next,
-    set_training_threads,
-    training_folder,
-)
+from gm_multimodal.app.train.run import say, say_what_next, set_training_threads, training_folder
 from gm_multimodal.errors import EmptyDataset
 from gm_multimodal.protein.chains import Chains
 from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
@@ -60,7 +52,7 @@ def finetune(config: FinetuneConfig) -> Path:
         released = fit(module, data, recipe, out, config.trainer, config.ema_decay, config.patience)
     if is_first_process():
         _say_what_came(read_released(released).metadata["provenance"], module.global_step, config)
-    say_what_next(released)
+    say_what_next(released, recipe.config, "design")
     return released
 
 

@@ -4,15 +4,9 @@ from pathlib import Path
 
 import torch
 
+from gm_multimodal.app.train.chains import build_module, provenance_of, read_split
+from gm_multimodal.app.train.run import say_what_next, set_training_threads, training_folder
 from gm_multimodal.app.train.train_options import TrainConfig
-from gm_multimodal.app.train.training import (
-    build_module,
-    provenance_of,
-    read_split,
-    say_what_next,
-    set_training_threads,
-    training_folder,
-)
 from gm_multimodal.protein.catalogue import CATALOGUE
 from gm_multimodal.protein.training.data import ChainData
 from gm_multimodal.training.build import build_network, build_product
@@ -48,5 +42,5 @@ def train(config: TrainConfig) -> Path:
     recipe = Recipe({"network": config.network, "product": config.product}, provenance_of(config, chains))
     with training_folder(config) as out:
         released = fit(module, data, recipe, out, config.trainer, config.ema_decay)
-    say_what_next(released)
+    say_what_next(released, recipe.config, "design")
     return released
