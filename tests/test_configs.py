@@ -11,10 +11,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gm_multimodal.app.cli.commands import COMMANDS
+from gm_multimodal.app.cli.commands import COMMANDS, load
 from gm_multimodal.app.cli.foreign_code import ALLOW
 from gm_multimodal.app.cli.options import Option, config_directory, config_name, group_options, read_command
-from gm_multimodal.app.cli.run import load
 from gm_multimodal.app.cli.schema import checked
 
 CONFIGS = config_directory()

@@ -88,17 +88,17 @@ class FakeSampler:
 @pytest.fixture
 def sampler(monkeypatch, tiny_checkpoint) -> FakeSampler:
     """Replace checkpoint and sampler of `design` by ones that cost nothing."""
-    from gm_multimodal.app.design import command
+    from gm_multimodal.app.design import command, resolution
     from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint
 
-    product = load_checkpoint(tiny_checkpoint).product
     fake = FakeSampler()
     digests = {"base": "0" * 16, "other": "1" * 16}
     monkeypatch.setattr(command, "sample_block", fake)
-    monkeypatch.setattr(command, "resolve", lambda name: name)
+    monkeypatch.setattr(resolution, "resolve", lambda name: name)
 
     def load(path, processes, allow_code):
+        product = load_checkpoint(tiny_checkpoint, processes, allow_code=allow_code).product
         return Checkpoint(torch.nn.Identity(), product, {}, {}, digests.get(path, "2" * 16), (20, 40))
 
-    monkeypatch.setattr(command, "load_checkpoint", load)
+    monkeypatch.setattr(resolution, "load_checkpoint", load)
     return fake

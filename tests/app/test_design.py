@@ -157,6 +157,80 @@ def test_another_configuration_is_refused(run, sampler, tmp_path, option, shown)
     assert digests(tmp_path / "here" / "run") == before
 
 
+TEMPERATURES = {
+    "sequence_temperature=0.7": "0.7",
+    "process.sequence.temperature=0.7": "0.7",
+    "process.sequence.temperature=1": "1",
+    "~process.sequence.temperature": "1.0",  # what the class says
+    "seed=0": "0.2",
+}
+SUPERPOSITION = "process/rotations=superposition"
+JUMPS = {
+    SUPERPOSITION: "0.5",
+    f"{SUPERPOSITION} jump_weight=0.3": "0.3",
+    f"{SUPERPOSITION} process.rotations.jump_weight=0.3": "0.3",
+    f"{SUPERPOSITION} process.rotations.jump_weight=[1,0]": "[1, 0]",
+    "seed=0": None,
+}
+
+
+def remarks(folder: Path) -> str:
+    lines = (folder / "design_0000.pdb").read_text().splitlines()
+    return " ".join(line[10:].strip() for line in lines if line.startswith("REMARK"))
+
+
+@pytest.mark.parametrize("options", TEMPERATURES)
+def test_files_say_the_temperature_that_the_run_had(run, sampler, tmp_path, options):
+    code, _, err = run("design", "length=20", "num_designs=1", "out=run", *options.split())
+    assert code == 0, err
+    folder = tmp_path / "here" / "run"
+    assert f"STEPS 50, SEQUENCE TEMPERATURE {TEMPERATURES[options]} " in remarks(folder)
+    record = yaml.safe_load((folder / "config.yaml").read_text())
+    if "temperature" in record["process"]["sequence"]:
+        assert record["sequence_temperature"] == record["process"]["sequence"]["temperature"]
+        assert str(record["sequence_temperature"]) == TEMPERATURES[options]
+
+
+@pytest.mark.parametrize("options", JUMPS)
+def test_files_say_the_weight_of_jumps_that_the_run_had(run, sampler, tmp_path, options):
+    code, _, err = run("design", "length=20", "num_designs=1", "out=run", *options.split())
+    assert code == 0, err
+    folder, weight = tmp_path / "here" / "run", JUMPS[options]
+    record = yaml.safe_load((folder / "config.yaml").read_text())
+    if weight is None:
+        assert "WEIGHT OF THE JUMP" not in remarks(folder)
+        assert record["jump_weight"] == 0.5
+    else:
+        assert f"WEIGHT OF THE JUMP {weight} " in remarks(folder)
+        assert str(record["jump_weight"]) == weight
+
+
+def test_a_process_without_temperature_has_none_in_its_files(run, sampler, tmp_path, monkeypatch):
+    (tmp_path / "own_process.py").write_text(
+        "from gm_multimodal.processes.ctmc import MaskingCTMC\n"
+        "class Own:\n"
+        "    def __init__(self, process): self.process = process\n"
+        "    def __getattr__(self, name):\n"
+        "        if name in ('process', 'temperature'): raise AttributeError(name)\n"
+        "        return getattr(self.process, name)\n"
+        "def own(path): return Own(MaskingCTMC(path))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    code, _, err = run("design", "length=20", "num_designs=1", "out=run", "process.sequence._target_=own_process.own")
+    assert code == 0, err
+    assert "STEPS 50 " in remarks(tmp_path / "here" / "run")
+
+
+def test_a_run_of_an_earlier_version_is_continued(run, sampler, tmp_path):
+    """It recorded the option of the command line even where the process had another value."""
+    command = (*ARGUMENTS, "num_designs=1", "process.sequence.temperature=0.7")
+    run(*command)
+    record = tmp_path / "here" / "run" / "config.yaml"
+    record.write_text(record.read_text().replace("sequence_temperature: 0.7", "sequence_temperature: 0.2"))
+    assert run(*command)[0] == 0
+    assert len(sampler.blocks) == 1
+
+
 def test_an_unwritable_folder_is_refused_before_anything_is_computed(run, sampler, tmp_path):
     (tmp_path / "here" / "file").write_text("")
     code, _, err = run("design", "length=20", "out=file/run")

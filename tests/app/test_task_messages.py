@@ -42,6 +42,15 @@ MISTAKES = [
     ("start_time=0.5", "start_time=0.5 has no meaning for task=codesign"),
     ("task=partial structure={real} start_time=1", "start_time=1.0 is not between 0 and 1"),
     ("jump_weight=0.3", "jump_weight=0.3 is without effect here: add process/rotations=superposition."),
+    (
+        "process/rotations=superposition jump_weight=0.3 process.rotations.jump_weight=[1,0]",
+        "jump_weight=0.3 and process.rotations.jump_weight=[1, 0] are two values of one thing",
+    ),
+    (
+        "sequence_temperature=0.5 process.sequence.temperature=0.7",
+        "sequence_temperature=0.5 and process.sequence.temperature=0.7 are two values of one thing",
+    ),
+    ("sequence_temperature=0.5 ~process.sequence.temperature", "is without effect here: add process/sequence=ctmc."),
     ("omit=CX", "omit=CX: 'X' is no residue type"),
     ("bias=A", "bias=A: 'A' is no letter with a number"),
     ("omit=ACDEFGHIKLMNPQRSTVWY", "leaves no residue type"),
@@ -71,12 +80,29 @@ def test_mistakes_of_tasks(run, tiny_checkpoint, tmp_path, data_folder, argument
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_defaults_that_tell_whether_an_option_was_given_are_those_of_the_file():
+def test_the_table_of_tasks_names_options_and_readers_that_exist():
+    from gm_multimodal.app.cli.commands import load
     from gm_multimodal.app.cli.options import read_command
-    from gm_multimodal.app.design.options import BELONGS
+    from gm_multimodal.app.design.tasks import TASKS
 
-    defaults = {option.key: option.default for option in read_command("design").options}
-    for key, (default, _) in BELONGS.items():
-        written = "null" if default is None else str(default)
-        assert defaults[key] == (written.lower() if isinstance(default, bool) else written)
-    assert defaults["jump_weight"] == "0.5"
+    options = {option.key for option in read_command("design").options}
+    for entry in TASKS.values():
+        assert options >= {*entry.needs, *entry.reads}
+        assert callable(load(entry.reader))
+
+
+def test_whether_an_option_was_given_is_told_by_the_file_alone(run, tmp_path):
+    """The value of the file counts as not given, in whatever way it is written."""
+    (tmp_path / "one.fasta").write_text(">one\nACDEFGHIKLMNPQRSTVWYACDEFGHIKL\n")
+    given = ("task=fold", f"fasta={tmp_path / 'one.fasta'}", "sequence_temperature=0.20", "start_time=6e-1")
+    code, _, err = run("design", *given, "validate=true")
+    assert code == 0, err
+
+
+def test_help_says_what_auto_is():
+    from gm_multimodal.app.cli.options import read_command
+    from gm_multimodal.app.design.options import AUTO_LENGTH, AUTO_NUMBER, TO_CHOOSE_FROM
+
+    help_of = {option.key: option.help for option in read_command("design").options}
+    assert f"(auto: {AUTO_LENGTH})" in help_of["length"]
+    assert f"(auto: {AUTO_NUMBER}, or {TO_CHOOSE_FROM} times keep_best)" in help_of["num_designs"]

@@ -94,6 +94,15 @@ def auto_or_at_least(key: str, value: int | str, bound: int, example: int) -> No
         at_least(key, value, bound)
 
 
+def check_device(device: str) -> None:
+    """Raise unless device is one that a command computes on.
+
+    Raises:
+        UserInputError: It is another one.
+    """
+    one_of("device", device, ("auto", "cpu", "cuda", "mps"))
+
+
 def check_threads(threads: int | str) -> None:
     """Raise unless threads is a positive whole number or the word auto.
 

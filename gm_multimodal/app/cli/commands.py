@@ -6,6 +6,8 @@ The name of a command is one word, or two of which the first is a family: the fi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,9 @@ COMMANDS = {
     ),
     "doctor": Entry("gm_multimodal.app.doctor.options:DoctorConfig", "gm_multimodal.app.doctor.command:doctor"),
 }
+
+
+def load(place: str) -> Any:
+    """Import what "module:name" names."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

@@ -39,6 +39,11 @@ class Command:
         return (*(option.key for option in self.options), *(group.key for group in self.groups), *inner)
 
 
+def as_text(value: object) -> str:
+    """Return a value as the YAML files write it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def config_directory() -> Path:
     """Return the folder of YAML files: inside an installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parents[2]

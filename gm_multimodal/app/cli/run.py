@@ -3,14 +3,13 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Any
 
 from omegaconf import DictConfig
 
 from gm_multimodal.app.cli.arguments import Arguments, check_names, quote_literals, read_arguments
 from gm_multimodal.app.cli.checks import literal_keys
-from gm_multimodal.app.cli.commands import Entry
+from gm_multimodal.app.cli.commands import Entry, load
 from gm_multimodal.app.cli.composition import composed, hydra_at_work, hydra_errors
 from gm_multimodal.app.cli.foreign_code import check_typed, fitted, import_from_here
 from gm_multimodal.app.cli.options import config_name, read_command
@@ -59,12 +58,6 @@ def run(command: str, entry: Entry, arguments: Sequence[str]) -> int:
             return 0
     job(config)
     return 0
-
-
-def load(place: str) -> Any:
-    """Import what "module:name" names."""
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)
 
 
 def _in_folder_of_its_own(config: Any, number: int) -> Any:

@@ -3,29 +3,16 @@
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException, ValidationError
 
 from gm_multimodal.app.cli.arguments import unknown_name
 from gm_multimodal.app.cli.options import Command
-from gm_multimodal.app.design.options import DEFAULT_LENGTH
 from gm_multimodal.errors import UserInputError
 
 Schema = TypeVar("Schema")
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
-
-
-def _default_folder(*, _root_: Container) -> str:
-    """Return where designs go unless `out` says otherwise."""
-    config = OmegaConf.to_container(_root_, resolve=False)
-    assert isinstance(config, dict)
-    length = DEFAULT_LENGTH if config["length"] == "auto" else config["length"]
-    name = f"length{length}" if config["task"] == "codesign" else config["task"]
-    return f"designs/{name}_seed{config['seed']}"
-
-
-OmegaConf.register_new_resolver("default_folder", _default_folder, replace=True)
 
 
 def checked(config: DictConfig, schema: type[Schema], command: Command) -> Schema:

@@ -1,35 +1,25 @@
 """`gm-multimodal design`: sample proteins block by block into a run folder that can be continued at any time."""
 
-import dataclasses
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterator, Mapping, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from gm_multimodal import __version__
-from gm_multimodal.app.cli.foreign_code import recorded
 from gm_multimodal.app.cli.progress import progress_bar
 from gm_multimodal.app.cli.terminal import remark, show
 from gm_multimodal.app.design.folder import Row, RunFolder, design_id
+from gm_multimodal.app.design.inputs import plan, read_task
 from gm_multimodal.app.design.options import DesignConfig
+from gm_multimodal.app.design.resolution import ResolvedRun, resolved_run
 from gm_multimodal.app.design.table import best_of, mapping_rows, summary, table_row
-from gm_multimodal.app.design.task import input_digest, plan, read_task
 from gm_multimodal.app.folders.hold import only_run_in, writing
-from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.product import Product
-from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
-from gm_multimodal.protein.constraints import constrain, residue_bias
-from gm_multimodal.protein.design import Design, sample_block, staged
-from gm_multimodal.protein.design_tasks import Motif, Task
+from gm_multimodal.protein.design import Design, sample_block
 from gm_multimodal.protein.output import write_structure, write_trajectory
-from gm_multimodal.sampling.grids import UniformGrid
 
 
 @dataclass(frozen=True)
@@ -82,137 +72,90 @@ def run(config: DesignConfig) -> DesignReport:
         UserInputError: The checkpoint, the device or the folder cannot be used, or memory does not suffice.
         KeyboardInterrupt: After Ctrl-C, saying how to continue.
     """
-    device, threads = resolve_device(config.device), set_threads(config.threads)
-    checkpoint = load_checkpoint(resolve(config.checkpoint), processes=config.process, allow_code=config.allow_code)
-    product = _product(config, checkpoint)
-    task = read_task(config)
-    total = config.number * task.inputs
-    _warn_of_length(config, checkpoint, [len(task.blueprint(index)) for index in range(total)])
+    run = resolved_run(config)
+    _warn_of_length(run)
     folder = RunFolder(Path(config.out), f".{config.format}", config.trajectories)
     with only_run_in(folder.path):
-        folder.open(_configuration(config, device, threads), _made_with(checkpoint, task))
-        return _complete(folder, total, config, task, checkpoint, product, device)
+        folder.open(run.record(), run.made_with())
+        return _complete(folder, run)
 
 
-def _complete(
-    folder: RunFolder,
-    total: int,
-    config: DesignConfig,
-    task: Task,
-    checkpoint: Checkpoint,
-    product: Product,
-    device: torch.device,
-) -> DesignReport:
+def _complete(folder: RunFolder, run: ResolvedRun) -> DesignReport:
     """Make the designs that are missing in a folder that is open, and its tables."""
     rows = folder.done()
-    missing = set(range(total)) - set(rows)
+    missing = set(range(run.total)) - set(rows)
     folder.refuse_foreign(sorted(missing))
-    network = checkpoint.network.to(device).eval()
     try:
         # Closing ends the progress bar before anything else is printed.
-        with closing(_blocks(config, task, network, product, device, missing)) as blocks:
+        with closing(_blocks(run, missing)) as blocks:
             for designs, seconds in blocks:
                 with writing(folder.path):
-                    rows |= {item.index: _write(folder, item, config, checkpoint, seconds) for item in designs}
-                    _write_tables(folder, rows, task)
+                    rows |= {item.index: _write(folder, item, run, seconds) for item in designs}
+                    _write_tables(folder, rows, run)
     except KeyboardInterrupt:
-        done = sum(index in rows for index in range(total))
+        done = sum(index in rows for index in range(run.total))
         raise KeyboardInterrupt(
-            f"stopped with {done} of {total} designs in {folder.path}; the same command continues."
+            f"stopped with {done} of {run.total} designs in {folder.path}; the same command continues."
         ) from None
-    asked = tuple(rows[index] for index in range(total))
+    asked = tuple(rows[index] for index in range(run.total))
+    keep = run.config.keep_best
     with writing(folder.path):
-        _write_tables(folder, rows, task)
-        best = None if config.keep_best is None else folder.write_best(best_of(asked, config.keep_best))
+        _write_tables(folder, rows, run)
+        best = None if keep is None else folder.write_best(best_of(asked, keep))
     return DesignReport(folder.path, asked, len(missing), len(rows), best)
 
 
-def _product(config: DesignConfig, checkpoint: Checkpoint) -> Product:
-    """Return the factors under the constraints of the run, and one after the other where nothing is given.
-
-    Around a motif they run together: a structure that settles early meets a fixed frame less well (of the CA distances
-    where motif and new residues meet, 0.51 were right against 0.68; docs/measurements/tasks.md).
-    """
-    product = constrain(checkpoint.product, residue_bias(config.omit, config.bias))
-    if config.task != "codesign":
-        return product
-    return staged(product, structure_end=config.structure_end, sequence_start=config.sequence_start)
-
-
-def _write_tables(folder: RunFolder, rows: Mapping[int, Row], task: Task) -> None:
+def _write_tables(folder: RunFolder, rows: Mapping[int, Row], run: ResolvedRun) -> None:
     folder.write_tables(rows)
-    if isinstance(task, Motif):
-        folder.write_mapping([row for index in sorted(rows) for row in mapping_rows(index, task.blueprint(index))])
+    if run.config.entry.has_mapping:
+        folder.write_mapping([row for index in sorted(rows) for row in mapping_rows(index, run.task.blueprint(index))])
 
 
-def _configuration(config: DesignConfig, device: torch.device, threads: int) -> dict[str, Any]:
-    """Return what decides the bytes of the files; the place of the folder does not."""
-    resolved = recorded(dataclasses.replace(config, num_designs=config.number, device=device.type, threads=threads))
-    for key in ("out", "validate", "keep_best", "max_megabytes"):
-        del resolved[key]
-    return resolved
-
-
-def _made_with(checkpoint: Checkpoint, task: Task) -> dict[str, str]:
-    made_with = {"gm_multimodal": __version__, "torch": str(torch.__version__), "checkpoint_digest": checkpoint.digest}
-    return made_with | ({"input_digest": input_digest(task)} if task.files else {})
-
-
-def _warn_of_length(config: DesignConfig, checkpoint: Checkpoint, lengths: Sequence[int]) -> None:
-    shortest, longest = checkpoint.length_range
-    outside = sorted({length for length in lengths if not shortest <= length <= longest})
+def _warn_of_length(run: ResolvedRun) -> None:
+    shortest, longest = run.checkpoint.length_range
+    lengths = {len(run.task.blueprint(index)) for index in range(run.total)}
+    outside = sorted(length for length in lengths if not shortest <= length <= longest)
     if outside:
         which = f"{outside[0]} lies" if len(outside) == 1 else f"{outside[0]} to {outside[-1]} lie"
         remark(
             "gm-multimodal design: warning",
             f"length {which} outside {shortest}-{longest}, the lengths "
-            f"that checkpoint {config.checkpoint} was trained on; look at the designs with care.",
+            f"that checkpoint {run.config.checkpoint} was trained on; look at the designs with care.",
         )
 
 
-def _blocks(
-    config: DesignConfig, task: Task, network: nn.Module, product: Product, device: torch.device, missing: Set[int]
-) -> Generator[tuple[list[Design], float], None, None]:
+def _blocks(run: ResolvedRun, missing: Set[int]) -> Generator[tuple[list[Design], float], None, None]:
     """Yield, block by block, the designs that are missing and the seconds each took."""
-    numbers = sorted({index // config.batch_size for index in missing})
-    start_time = config.start_time if config.task == "partial" else 0.0
+    config, size = run.config, run.config.batch_size
+    numbers = sorted({index // size for index in missing})
+    network = run.checkpoint.network.to(run.device).eval()
     with progress_bar("design", len(numbers) * config.steps, "call") as advance:
         for number in numbers:
             start = time.perf_counter()
-            indices = range(number * config.batch_size, (number + 1) * config.batch_size)
-            blueprints = [task.blueprint(index) for index in indices]
-            with _explain_memory(config.batch_size, max(map(len, blueprints))):
+            indices = range(number * size, (number + 1) * size)
+            blueprints = [run.task.blueprint(index) for index in indices]
+            with _explain_memory(size, max(map(len, blueprints))):
                 designs = sample_block(
                     network,
-                    product,
+                    run.product,
                     blueprints=blueprints,
                     indices=indices,
                     seed=config.seed,
-                    grid=UniformGrid(config.steps, config.last_step, start_time),
-                    device=device,
-                    ideal_bonds=config.ideal_bonds and start_time < 1,
+                    grid=run.grid,
+                    device=run.device,
+                    ideal_bonds=config.ideal_bonds and run.start_time < 1,
                     record_trajectory=config.trajectories,
                     progress=lambda: advance(1),
                 )
-            seconds = (time.perf_counter() - start) / config.batch_size
+            seconds = (time.perf_counter() - start) / size
             yield [item for item in designs if item.index in missing], seconds
 
 
-def _write(folder: RunFolder, item: Design, config: DesignConfig, checkpoint: Checkpoint, seconds: float) -> Row:
+def _write(folder: RunFolder, item: Design, run: ResolvedRun, seconds: float) -> Row:
     """Write the files of one design and return its row."""
     blueprint = item.blueprint
     title = f"gm_multimodal {design_id(item.index)}, {len(blueprint)} residues"
-    remarks = [
-        f"DESIGNED BY GM_MULTIMODAL {__version__}, CHECKPOINT {checkpoint.digest}",
-        f"SEED {config.seed}, STEPS {config.steps}, SEQUENCE TEMPERATURE {config.sequence_temperature}",
-    ]
-    if config.task != "codesign":
-        remarks.append(f"TASK {config.task.upper()}, INPUT {blueprint.name}")
-    if config.task == "partial":
-        remarks.append(f"THE SIMULATION BEGAN WITH THE INPUT NOISED TO TIME {config.start_time}")
-    remarks += [f"{key.upper()} {value}" for key, value in _constraints(config).items()]
-    if "jump_weight" in config.process["rotations"]:
-        remarks.append(f"ORIENTATIONS FLOW AND JUMP, WEIGHT OF THE JUMP {config.process['rotations']['jump_weight']}")
+    remarks = run.remarks(blueprint)
     if item.trajectory is not None:
         path = folder.trajectory(item.index)
         write_trajectory(path, item.trajectory, title=title, remarks=remarks)
@@ -226,12 +169,7 @@ def _write(folder: RunFolder, item: Design, config: DesignConfig, checkpoint: Ch
         side_chains=blueprint.side_chains,
         given=~item.chosen | np.array([source is not None for source in blueprint.source]),
     )
-    return table_row(item, seed=config.seed, file=path.name, seconds=seconds)
-
-
-def _constraints(config: DesignConfig) -> dict[str, str]:
-    options = {"contig": config.contig, "fix": config.fix, "omit": config.omit, "bias": config.bias}
-    return {key: value for key, value in options.items() if value is not None}
+    return table_row(item, seed=run.config.seed, file=path.name, seconds=seconds)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gm_multimodal.app.design.options import SHORT_FOR
 from gm_multimodal.app.folders.csv_table import read_table, write_table
 from gm_multimodal.app.folders.hold import foreign, refuse_foreign, writing
 from gm_multimodal.app.folders.record import RunRecord
@@ -66,8 +67,10 @@ _TABLE, _FASTA, _TRAJECTORIES = "designs.csv", "designs.fasta", "trajectories"
 _MAPPING, _BEST = "mapping.csv", "best"
 _DESIGN_FILE = r"design_\d+\.(pdb|cif)"
 _FILE = rf"(designs|mapping)\.csv|designs\.fasta|{_DESIGN_FILE}"
-# More designs continue a run; a checkpoint and input files are told by their digests.
-_RECORD = RunRecord("a run", "made_with", _FILE, may_differ=("num_designs", "checkpoint", "fasta", "structure"))
+# More designs continue a run; a checkpoint and input files are told by their digests, and processes by themselves.
+_RECORD = RunRecord(
+    "a run", "made_with", _FILE, may_differ=("num_designs", "checkpoint", "fasta", "structure", *SHORT_FOR)
+)
 _HEAD = 2000  # bytes of a structure file that say who wrote it
 
 

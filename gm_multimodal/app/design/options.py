@@ -1,57 +1,37 @@
 """What `gm-multimodal design` accepts. Defaults and help texts stand in `configs/design.yaml`."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
+
+from omegaconf import Container, OmegaConf
 
 from gm_multimodal.app.cli.checks import (
     above,
     at_least,
     between,
+    check_device,
     check_filled,
     check_threads,
     literal,
     one_of,
     within,
 )
+from gm_multimodal.app.cli.options import as_text, config_directory, read_command
+from gm_multimodal.app.design.tasks import TASKS, TaskEntry, readers
 from gm_multimodal.errors import UserInputError
 
 SHORTEST = 20
-DEFAULT_LENGTH = 100
-DEFAULT_NUMBER = 8
-DEVICES = ("auto", "cpu", "cuda", "mps")
+AUTO_LENGTH = 100
+AUTO_NUMBER = 8
 FORMATS = ("pdb", "cif")
 
-_MAKES_SEQUENCES: Final = ("codesign", "inverse_fold", "motif", "partial")
+SHORT_FOR: Final = {"sequence_temperature": ("sequence", "temperature"), "jump_weight": ("rotations", "jump_weight")}
+"""Option -> the factor and the argument of its process that it stands for: what the process has is what counts."""
 
-BELONGS: Final = {
-    "length": ("auto", ("codesign", "motif")),
-    "fasta": (None, ("fold",)),
-    "structure": (None, ("inverse_fold", "motif", "partial")),
-    "contig": (None, ("motif",)),
-    "redesign_motif_sequence": (False, ("motif",)),
-    "start_time": (0.6, ("partial",)),
-    "fix": (None, ("inverse_fold", "motif", "partial")),
-    "structure_end": (0.7, ("codesign",)),
-    "sequence_start": (0.7, ("codesign",)),
-    "ideal_bonds": (True, ("codesign", "fold", "motif", "partial")),
-    "omit": (None, _MAKES_SEQUENCES),
-    "bias": (None, _MAKES_SEQUENCES),
-    "sequence_temperature": (0.2, _MAKES_SEQUENCES),
-}
-"""Option -> its default, and the tasks that read it; the other tasks refuse another value."""
-
-TASKS: Final = {
-    "codesign": (),
-    "fold": ("fasta",),
-    "inverse_fold": ("structure",),
-    "motif": ("structure", "contig"),
-    "partial": ("structure",),
-}
-"""Task -> the options without which it is nothing."""
-
-_JUMP_WEIGHT: Final = 0.5
-_TO_CHOOSE_FROM: Final = 8  # designs for each that is kept
+TO_CHOOSE_FROM: Final = 8  # designs for each that is kept
 _RANGE: Final = re.compile(r"(\d+)(?:-(\d+))?")
 
 
@@ -103,7 +83,7 @@ class DesignConfig:
         if self.keep_best is not None and not 1 <= self.keep_best < self.number:
             raise UserInputError(
                 f"keep_best={self.keep_best} of num_designs={self.number} leaves nothing to choose: give 1 or more, "
-                f"and ask for more designs, such as num_designs={_TO_CHOOSE_FROM * max(self.keep_best, 1)}."
+                f"and ask for more designs, such as num_designs={TO_CHOOSE_FROM * max(self.keep_best, 1)}."
             )
         at_least("num_designs", self.number, 1)
         at_least("seed", self.seed, 0)
@@ -113,18 +93,20 @@ class DesignConfig:
         within("structure_end", self.structure_end, 0.1, 1)
         within("sequence_start", self.sequence_start, 0, 0.9)
         within("jump_weight", self.jump_weight, 0, 1)
-        if self.jump_weight != _JUMP_WEIGHT and "jump_weight" not in self.process.get("rotations", {}):
-            raise UserInputError(
-                f"jump_weight={self.jump_weight} is without effect here: add process/rotations=superposition."
-            )
         above("sequence_temperature", self.sequence_temperature, 0)
+        self._check_short_forms()
         at_least("max_megabytes", self.max_megabytes, 1)
         at_least("batch_size", self.batch_size, 1)
-        one_of("device", self.device, DEVICES)
+        check_device(self.device)
         one_of("format", self.format, FORMATS)
         check_threads(self.threads)
         check_filled("out", self.out)
         check_filled("checkpoint", self.checkpoint)
+
+    @property
+    def entry(self) -> TaskEntry:
+        """What is said of the task in the table of tasks."""
+        return TASKS[self.task]
 
     @property
     def number(self) -> int:
@@ -134,7 +116,7 @@ class DesignConfig:
             UserInputError: `num_designs` is no whole number.
         """
         if self.num_designs == "auto":
-            return DEFAULT_NUMBER if self.keep_best is None else _TO_CHOOSE_FROM * self.keep_best
+            return AUTO_NUMBER if self.keep_best is None else TO_CHOOSE_FROM * self.keep_best
         if isinstance(self.num_designs, str):
             raise UserInputError(f"num_designs={self.num_designs} is not a whole number: give for example 8.")
         return self.num_designs
@@ -147,11 +129,9 @@ class DesignConfig:
             UserInputError: `length` is no whole number.
         """
         if self.length == "auto":
-            return DEFAULT_LENGTH
+            return AUTO_LENGTH
         if isinstance(self.length, str):
-            raise UserInputError(
-                f"length={self.length} is not a whole number: give for example length={DEFAULT_LENGTH}."
-            )
+            raise UserInputError(f"length={self.length} is not a whole number: give for example length={AUTO_LENGTH}.")
         return self.length
 
     @property
@@ -169,19 +149,62 @@ class DesignConfig:
         return int(match[1]), int(match[2] or match[1])
 
     def _check_options_of_tasks(self) -> None:
-        for key, (default, tasks) in BELONGS.items():
-            if self.task not in tasks and getattr(self, key) != default:
+        for option in _defaults():
+            tasks = readers(option)
+            if tasks and self.task not in tasks and self._is_set(option):
                 raise UserInputError(
-                    f"{key}={getattr(self, key)} has no meaning for task={self.task}: it belongs to "
+                    f"{option}={getattr(self, option)} has no meaning for task={self.task}: it belongs to "
                     f"task={' or task='.join(tasks)}."
                 )
-        for key in TASKS[self.task]:
-            if getattr(self, key) is None:
-                raise UserInputError(f"task={self.task} needs {key}: give {key}=VALUE.")
-            check_filled(key, getattr(self, key))
-        if self.task == "motif":
+        for option in self.entry.needs:
+            if getattr(self, option) is None:
+                raise UserInputError(f"task={self.task} needs {option}: give {option}=VALUE.")
+            check_filled(option, getattr(self, option))
+        if "contig" in self.entry.needs:
             _ = self.total_length
-            if self.fix is not None and not self.redesign_motif_sequence:
+        if "redesign_motif_sequence" in self.entry.reads and self.fix is not None and not self.redesign_motif_sequence:
+            raise UserInputError(
+                f"fix={self.fix} has no effect: without redesign_motif_sequence=true a motif keeps its sequence."
+            )
+
+    def _check_short_forms(self) -> None:
+        """Refuse an option that stands for an argument of a process if the process has none, or another value."""
+        for option, (factor, argument) in SHORT_FOR.items():
+            node, value = self.process.get(factor, {}), getattr(self, option)
+            if not self._is_set(option):
+                continue
+            if argument not in node:
+                offers = _offering(factor, option)
+                raise UserInputError(f"{option}={value} is without effect here: add process/{factor}={offers}.")
+            if node[argument] != value:
                 raise UserInputError(
-                    f"fix={self.fix} has no effect: without redesign_motif_sequence=true a motif keeps its sequence."
+                    f"{option}={value} and process.{factor}.{argument}={node[argument]} are two values of one thing: "
+                    "leave one of them out."
                 )
+
+    def _is_set(self, option: str) -> bool:
+        """Return whether an option has another value than its YAML file gives it."""
+        return as_text(getattr(self, option)) != _defaults()[option]
+
+
+@cache
+def _defaults() -> Mapping[str, str]:
+    return {option.key: option.default for option in read_command("design").options}
+
+
+def _offering(factor: str, option: str) -> str:
+    """Return the choices of a config group whose process has an argument that an option stands for."""
+    files = sorted((config_directory() / "process" / factor).glob("*.yaml"))
+    return " or ".join(file.stem for file in files if f"${{{option}}}" in file.read_text(encoding="utf-8"))
+
+
+def _default_folder(*, _root_: Container) -> str:
+    """Return where designs go unless `out` says otherwise."""
+    config = OmegaConf.to_container(_root_, resolve=False)
+    assert isinstance(config, dict)
+    length = AUTO_LENGTH if config["length"] == "auto" else config["length"]
+    name = f"length{length}" if config["task"] == "codesign" else config["task"]
+    return f"designs/{name}_seed{config['seed']}"
+
+
+OmegaConf.register_new_resolver("default_folder", _default_folder, replace=True)

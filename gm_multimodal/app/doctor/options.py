@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from gm_multimodal.app.cli.checks import check_filled, check_threads, literal, one_of
-from gm_multimodal.app.design.options import DEVICES
+from gm_multimodal.app.cli.checks import check_device, check_filled, check_threads, literal
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,6 @@ class DoctorConfig:
     checkpoint: str = literal()
 
     def __post_init__(self) -> None:
-        one_of("device", self.device, DEVICES)
+        check_device(self.device)
         check_threads(self.threads)
         check_filled("checkpoint", self.checkpoint)

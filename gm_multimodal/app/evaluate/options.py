@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from gm_multimodal.app.cli.checks import at_least, check_filled, check_threads, literal, one_of
-from gm_multimodal.app.design.options import DEVICES
+from gm_multimodal.app.cli.checks import at_least, check_device, check_filled, check_threads, literal, one_of
 from gm_multimodal.errors import UserInputError
 
 SPLITS = ("all", "train", "validation", "test")
@@ -44,7 +43,7 @@ class EvaluateConfig:
         check_filled("out", self.out)
         at_least("mpnn_sequences", self.mpnn_sequences, 1)
         at_least("seed", self.seed, 0)
-        one_of("device", self.device, DEVICES)
+        check_device(self.device)
         for key in ("reference", "likelihood", "esmfold", "fold_command"):
             if (value := getattr(self, key)) is not None:
                 check_filled(key, value)

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from gm_multimodal.app.cli.checks import at_least, check_filled, check_threads, literal, one_of, within
-from gm_multimodal.app.design.options import DEVICES
+from gm_multimodal.app.cli.checks import at_least, check_device, check_filled, check_threads, literal, one_of, within
 
 SAMPLERS = (
     "flow",
@@ -40,7 +39,7 @@ class SimulationConfig:
         within("late", self.late, 0, 20)
         at_least("sample_batch", self.sample_batch, 1)
         one_of("precision", self.precision, PRECISIONS)
-        one_of("device", self.device, DEVICES)
+        check_device(self.device)
 
 
 @dataclass(frozen=True, kw_only=True)

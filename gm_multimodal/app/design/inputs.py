@@ -1,4 +1,4 @@
-"""The task of a design run: its options and input files read into blueprints, and told before anything is computed."""
+"""What a design run is given: input files read into blueprints, and told before anything is computed."""
 
 import glob
 import hashlib
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from gm_multimodal.app.cli.checks import MEGABYTE
+from gm_multimodal.app.cli.commands import load
 from gm_multimodal.app.cli.terminal import remark
 from gm_multimodal.app.design.folder import design_id
 from gm_multimodal.app.design.options import DesignConfig
@@ -28,18 +29,43 @@ def read_task(config: DesignConfig) -> Task:
     Raises:
         UserInputError: A file cannot be read, or an option does not fit it.
     """
-    match config.task:
-        case "codesign":
-            return Codesign(config.chain_length)
-        case "fold":
-            records = read_fasta(str(config.fasta), max_bytes=_limit(config))
-            for remark in (remark for record in records for remark in record.remarks):
-                note(remark)
-            return Fold(tuple(records), (Path(str(config.fasta)),))
-        case "motif":
-            return _motif(config)
-        case _:
-            return _redesign(config)
+    task: Task = load(config.entry.reader)(config)
+    return task
+
+
+def read_codesign(config: DesignConfig) -> Codesign:
+    """Read nothing: a chain of so many residues is designed."""
+    return Codesign(config.chain_length)
+
+
+def read_fold(config: DesignConfig) -> Fold:
+    """Read the sequences of a FASTA file."""
+    records = read_fasta(str(config.fasta), max_bytes=_limit(config))
+    for text in (text for record in records for text in record.remarks):
+        note(text)
+    return Fold(tuple(records), (Path(str(config.fasta)),))
+
+
+def read_inverse_fold(config: DesignConfig) -> Redesign:
+    """Read structures that keep their backbones."""
+    return _redesign(config, keep_structure=True)
+
+
+def read_partial(config: DesignConfig) -> Redesign:
+    """Read structures that are noised."""
+    return _redesign(config, keep_structure=False)
+
+
+def read_motif(config: DesignConfig) -> Motif:
+    """Read the residues of a structure that a contig names."""
+    path = Path(str(config.structure)).expanduser()
+    if path.is_dir():
+        raise UserInputError(f"structure={path} is a folder: a contig names residues of one file.")
+    structure = read_input(path, max_bytes=_limit(config))
+    _note_left_out(structure)
+    contig = parse_contig(str(config.contig), structure, config.total_length)
+    free = frozenset(contig.taken() if config.redesign_motif_sequence else ())
+    return Motif(structure, contig, config.seed, free - set(structure.select_all(config.fix or "")))
 
 
 def input_digest(task: Task) -> str:
@@ -60,7 +86,7 @@ def plan(config: DesignConfig, task: Task) -> list[str]:
     if isinstance(task, Motif):
         lines.append(f"{task.structure.path.name} has the residues {task.structure.ranges()}")
         lines.append(f"contig {' / 0 / '.join(', '.join(map(str, chain)) for chain in task.contig.chains)}")
-    if config.task == "partial":
+    if config.entry.starts_from_input:
         lines.append(f"every simulation begins with the input noised to time {config.start_time}")
     bias = dict(zip(RESIDUES, residue_bias(config.omit, config.bias), strict=False))
     if bias:
@@ -85,24 +111,13 @@ def _limit(config: DesignConfig) -> int:
     return config.max_megabytes * MEGABYTE
 
 
-def _motif(config: DesignConfig) -> Motif:
-    path = Path(str(config.structure)).expanduser()
-    if path.is_dir():
-        raise UserInputError(f"structure={path} is a folder: a contig names residues of one file.")
-    structure = read_input(path, max_bytes=_limit(config))
-    _note_left_out(structure)
-    contig = parse_contig(str(config.contig), structure, config.total_length)
-    free = frozenset(contig.taken() if config.redesign_motif_sequence else ())
-    return Motif(structure, contig, config.seed, free - set(structure.select_all(config.fix or "")))
-
-
-def _redesign(config: DesignConfig) -> Redesign:
+def _redesign(config: DesignConfig, *, keep_structure: bool) -> Redesign:
     structures = _structures(str(config.structure), _limit(config))
     fixed = tuple(tuple(structure.select_all(config.fix or "")) for structure in structures)
     for structure, residues in zip(structures, fixed, strict=True):
         if len(residues) == len(structure):
             raise UserInputError(f"fix={config.fix} leaves nothing of {structure.path.name} to design.")
-    return Redesign(tuple(structures), fixed, keep_structure=config.task == "inverse_fold")
+    return Redesign(tuple(structures), fixed, keep_structure=keep_structure)
 
 
 def _structures(text: str, max_bytes: int) -> list[InputStructure]:
