@@ -68,6 +68,16 @@ def read(
     Raises:
         IncompatibleProcess: the network says nothing of a factor, or what its parameterization cannot read.
     """
+    outputs = checked(outputs, product, times)
+    return {name: factor.parameterization(outputs[name], state[name], times[name]) for name, factor in product.items()}
+
+
+def checked(outputs: object, product: Product, times: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return what a network gave, if it is what the factors read.
+
+    Raises:
+        IncompatibleProcess: it is not; naming both.
+    """
     outputs = named(outputs)
     for name, factor in product.items():
         if name not in outputs:
@@ -79,7 +89,7 @@ def read(
         if got != wanted:
             reads = type(factor.parameterization).__name__
             raise IncompatibleProcess(f"the network emits {got} for the factor {name}, but {reads} reads {wanted}.")
-    return {name: factor.parameterization(outputs[name], state[name], times[name]) for name, factor in product.items()}
+    return outputs
 
 
 def means(predictions: Mapping[str, Prediction]) -> dict[str, Tensor]:

@@ -7,10 +7,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from gm_multimodal.network import Network
+from gm_multimodal.errors import expect
+from gm_multimodal.network import Network, checked
 from gm_multimodal.product import Product, State
 from gm_multimodal.sampling.grids import TimeGrid
 from gm_multimodal.sites import Sites
+from gm_multimodal.spaces.euclidean import Euclidean
 
 Place = tuple[EllipsisType | int, ...]
 """Index into what a network emits for a factor, [B, N, *output_shape]."""
@@ -42,7 +44,9 @@ class MidpointVelocity:
         *,
         once_at_last: bool = False,
     ) -> None:
-        self.network, self.velocity, self.once_at_last = network, velocity, once_at_last
+        for name, factor in product.items():
+            expect(self, f"space of {name}", factor.process.path.space, Euclidean)
+        self.network, self.product, self.velocity, self.once_at_last = network, product, velocity, once_at_last
         # One by one and in single precision, as the sampler makes them, so that its times are found among them.
         self.times = {
             name: torch.stack([factor.clock(s) for s in grid.times()]).to(torch.float32)
@@ -53,7 +57,7 @@ class MidpointVelocity:
         self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> Mapping[str, Tensor]:
         """Return the output of the first call with the velocities of the second."""
-        first = self.network(state, times, sites, previous)
+        first = checked(self.network(state, times, sites, previous), self.product, times)
         middle, halfway, are_last = {}, {}, []
         for name, x in state.items():
             grid, t = self.times[name].to(x.device), times[name].contiguous()

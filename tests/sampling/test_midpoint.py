@@ -3,10 +3,14 @@
 import pytest
 import torch
 
+from gm_multimodal.errors import IncompatibleProcess
 from gm_multimodal.noise import SharedNoise
+from gm_multimodal.parameterizations.bins import BinRates, Bins
 from gm_multimodal.parameterizations.velocity import VelocityMean
 from gm_multimodal.paths.gaussian import GaussianPath
+from gm_multimodal.paths.geodesic import GeodesicPath
 from gm_multimodal.processes.flow import Flow
+from gm_multimodal.processes.rates import RateJump
 from gm_multimodal.product import Factor, Known
 from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.midpoint import MidpointVelocity
@@ -14,6 +18,7 @@ from gm_multimodal.sampling.sampler import Sampler
 from gm_multimodal.schedules import Linear, Power
 from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.euclidean import Euclidean
+from gm_multimodal.spaces.torus import Torus
 
 PATH = GaussianPath(Euclidean(1))
 PRODUCT = {
@@ -70,12 +75,35 @@ def test_a_step_takes_two_calls_and_perhaps_the_last_one(once_at_last, calls):
 
 def test_everything_but_the_velocity_is_that_of_the_beginning():
     def network(state, times, sites, previous):
-        return {name: torch.stack([x, times[name][..., None]], -1) for name, x in state.items()}
+        return {name: torch.stack([x, *2 * [times[name][..., None]]], -1) for name, x in state.items()}
 
+    reads = BinRates(PATH, Bins(-1.0, 1.0, 2))  # any output that has a place for the velocity
+    product = {name: Factor(RateJump(PATH), reads, factor.clock) for name, factor in PRODUCT.items()}
     grid = UniformGrid(4)
     state, times = (
         {name: torch.full(shape, value) for name in PRODUCT} for shape, value in (((3, 4, 1), 1.0), ((3, 4), 0.0))
     )
-    output = MidpointVelocity(network, PRODUCT, grid, (..., 0))(state, times, SITES, None)
+    output = MidpointVelocity(network, product, grid, (..., 0))(state, times, SITES, None)
     assert float(output["a"][..., 0].unique()) == 1 + 0.25 / 2
     assert output["a"][..., 1].unique().tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"a": torch.zeros(3, 4, 1)}, "says nothing of the factor b: it emits a, but the factors are a and b"),
+        ({"a": torch.zeros(3, 4, 2), "b": torch.zeros(3, 4, 1)}, r"emits \(3, 4, 2\) .* a, but VelocityMean reads"),
+    ],
+)
+def test_a_network_that_does_not_say_the_velocities_is_refused(outputs, message):
+    with pytest.raises(IncompatibleProcess, match=message):
+        MidpointVelocity(lambda *_: outputs, PRODUCT, UniformGrid(2))(
+            {name: torch.zeros(3, 4, 1) for name in PRODUCT}, {name: torch.zeros(3, 4) for name in PRODUCT}, SITES, None
+        )
+
+
+def test_a_space_without_straight_lines_is_refused():
+    walk = GeodesicPath(Torus(1))
+    product = {"angle": Factor(Flow(walk), VelocityMean(walk))}
+    with pytest.raises(IncompatibleProcess, match=r"takes Euclidean for its space of angle, not Torus\(dim=1\)"):
+        MidpointVelocity(Decay(), product, UniformGrid(2))
