@@ -91,7 +91,7 @@ class Diffusion:
 
 @final
 @dataclass(frozen=True)
-class Jump:
+class AtomicJump:
     """L f = sum_k q_k (f(y_k) - f(x)): jumps to finitely many points; on a finite set, a Markov chain.
 
     Attributes:
@@ -117,7 +117,7 @@ class Jump:
         landed = self.atoms[k.clamp(max=len(self.atoms) - 1)]
         return torch.where(expand_as(jumps, x), landed, x)
 
-    def scaled(self, weight: Tensor | float) -> "Jump":
+    def scaled(self, weight: Tensor | float) -> "AtomicJump":
         """Return the jump with rates weight * q."""
         return replace(self, rates=_times(weight, self.rates))
 

@@ -12,7 +12,7 @@ import gm_multimodal as gm
 
 PACKAGE = Path(gm.__file__).parent
 STUBS = sorted(PACKAGE.rglob("__init__.pyi"))
-MACHINERY = {"gm_multimodal.paths.tables"}
+MACHINERY = {"gm_multimodal.paths.tabulated_law"}
 NAMED = ("spaces", "paths", "processes", "parameterizations", "schedules")
 
 

@@ -19,8 +19,8 @@ from gm_multimodal.errors import DatasetError
 from gm_multimodal.images.formats.cifar import is_cifar, read_cifar
 from gm_multimodal.images.formats.encoded import is_picture_folder, read_folder
 from gm_multimodal.images.formats.idx import is_idx, read_idx
+from gm_multimodal.images.formats.npz import is_imagenet, read_imagenet, read_npz
 from gm_multimodal.images.formats.raw import RawImages, Split
-from gm_multimodal.images.formats.tables import is_imagenet, read_imagenet, read_npz
 from gm_multimodal.reading import MAX_DATASET_BYTES
 
 DIGITS: Final = "digits"

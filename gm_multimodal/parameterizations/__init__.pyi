@@ -14,7 +14,7 @@ from .bins import (
     Bins as Bins,
 )
 from .endpoint import EndpointMean as EndpointMean, EndpointPrediction as EndpointPrediction
-from .point import PointMass as PointMass, PointMassPrediction as PointMassPrediction
+from .point_mass import PointMass as PointMass, PointMassPrediction as PointMassPrediction
 from .posterior import CategoricalPosterior as CategoricalPosterior, CategoricalPrediction as CategoricalPrediction
 from .tangent import TangentMixture as TangentMixture, TangentPrediction as TangentPrediction
 from .velocity import VelocityMean as VelocityMean, VelocityPrediction as VelocityPrediction

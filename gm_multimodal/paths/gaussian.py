@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gm_multimodal.errors import expect
 from gm_multimodal.noise import Noise
-from gm_multimodal.paths.tables import NODES, Table, distinct
+from gm_multimodal.paths.tabulated_law import NODES, TabulatedLaw, distinct
 from gm_multimodal.schedules import CondOT, GaussianSchedule
 from gm_multimodal.spaces.base import expand_as
 from gm_multimodal.spaces.euclidean import Euclidean
@@ -130,6 +130,6 @@ class GaussianPath:
         before, after, data = before[:, None], after[:, None], data[:, None]
         u = torch.linspace(-_REACH, _REACH, NODES, dtype=torch.float64, device=z.device).expand(len(data), NODES)
         y = self.schedule.alpha(after) * data + self._deviation(after) * u
-        table = Table.of_density(u, torch.exp(-0.5 * u.square()) * weight(y, before, after, data), row)
+        table = TabulatedLaw.of_density(u, torch.exp(-0.5 * u.square()) * weight(y, before, after, data), row)
         drawn = table.quantile(noise.uniform(z.shape)).to(z)
         return self.schedule.alpha(t_next) * z + self._deviation(t_next) * drawn

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.noise import Noise
-from gm_multimodal.paths.tables import NODES, Table, cumulated, distinct, interpolate
+from gm_multimodal.paths.tabulated_law import NODES, TabulatedLaw, cumulated, distinct, interpolate
 from gm_multimodal.spaces.base import UniformSpace, expand_as
 
 _SMALLEST_RADIUS = 1e-9
@@ -140,15 +140,15 @@ class IsotropicPath(ABC):
         (before, after), row = distinct(expand_as(t, u).expand(parts), expand_as(t_next, u).expand(parts))
         nodes = self._nodes(after)
         weights = self.space.radial_density(nodes) * density(nodes, before[:, None], after[:, None])
-        r = Table.of_density(nodes, weights, row).quantile(u).to(z)
+        r = TabulatedLaw.of_density(nodes, weights, row).quantile(u).to(z)
         return self.space.exp(z, expand_as(r, direction) * direction)
 
-    def _table(self, t: Tensor) -> Table:
+    def _table(self, t: Tensor) -> TabulatedLaw:
         """Return the law of the distance at t [*B, *P]."""
         (at,), row = distinct(t)
         nodes = self._nodes(at)
         density = self.space.radial_density(nodes) * torch.exp(self.radial_log_prob(nodes, at[:, None]))
-        return Table.of_density(nodes, density, row)
+        return TabulatedLaw.of_density(nodes, density, row)
 
     def _nodes(self, t: Tensor) -> Tensor:
         """Return radii from 0 to the radius, dense within the width at t [rows] and geometric beyond, [rows, NODES]."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.errors import IncompatibleProcess, expect
-from gm_multimodal.generators import Jump
+from gm_multimodal.generators import AtomicJump
 from gm_multimodal.noise import Noise
 from gm_multimodal.parameterizations.base import Prediction
 from gm_multimodal.parameterizations.posterior import CategoricalPrediction
@@ -57,7 +57,7 @@ class MaskingCTMC(ConditionalProcess):
         """CategoricalPrediction."""
         return CategoricalPrediction
 
-    def target(self, x: Tensor, t: Tensor, z: Tensor) -> Jump:
+    def target(self, x: Tensor, t: Tensor, z: Tensor) -> AtomicJump:
         """Return rate (k' + eta k)/(1 - k) from the mask to z, and eta from z to the mask."""
         size = self._set.size
         k, is_masked = self.path.weight(t), x == self._set.mask
@@ -65,7 +65,7 @@ class MaskingCTMC(ConditionalProcess):
         rates = torch.zeros(*x.shape, size + 1, dtype=t.dtype, device=t.device)
         rates = rates.scatter(-1, z[..., None], torch.where(is_masked, unmask, 0.0)[..., None])
         rates[..., size] = torch.where(is_masked, 0.0, self.remasking)
-        return Jump(rates, torch.arange(size + 1, device=x.device))
+        return AtomicJump(rates, torch.arange(size + 1, device=x.device))
 
     def conditional(self, x: Tensor, t: Tensor, t_next: Tensor, z: Tensor, noise: Noise) -> Tensor:
         """Unmask to z or re-mask, int64 [*B]."""
@@ -130,13 +130,13 @@ class UniformCTMC(ConditionalProcess):
         if self.leaving < 0:
             raise ValueError(f"UniformCTMC: leaving is {self.leaving}; give 0 or a positive rate.")
 
-    def target(self, x: Tensor, t: Tensor, z: Tensor) -> Jump:
+    def target(self, x: Tensor, t: Tensor, z: Tensor) -> AtomicJump:
         """Return the rates to all states, [*B, S]."""
         size, is_at_z = self._set.size, (x == z)[..., None]
         k = self.path.weight(t)
         arrive = self.path.rate(t) + self.leaving * (1 + size * k / (1 - k))
         to_z = torch.zeros(*x.shape, size, dtype=t.dtype, device=t.device).scatter(-1, z[..., None], arrive[..., None])
-        return Jump(torch.where(is_at_z, self.leaving, to_z), torch.arange(size, device=x.device))
+        return AtomicJump(torch.where(is_at_z, self.leaving, to_z), torch.arange(size, device=x.device))
 
     def conditional(self, x: Tensor, t: Tensor, t_next: Tensor, z: Tensor, noise: Noise) -> Tensor:
         """Become z, leave z, or stay, int64 [*B]."""

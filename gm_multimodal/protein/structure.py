@@ -13,7 +13,7 @@ from biotite.structure import AtomArray
 from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.breaks import bonded, chain_positions
-from gm_multimodal.protein.modified import token_of_name
+from gm_multimodal.protein.residue_names import token_of_name
 from gm_multimodal.protein.side_chains import SideChain, side_chain_of
 from gm_multimodal.protein.structure_file import StructureFile, open_structure
 from gm_multimodal.reading import MAX_BYTES

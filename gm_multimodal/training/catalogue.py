@@ -91,7 +91,7 @@ _ENTRIES = (
     Entry("parameterizations.bins:BinPosterior"),
     Entry("parameterizations.bins:BinRates"),
     Entry("parameterizations.endpoint:EndpointMean"),
-    Entry("parameterizations.point:PointMass"),
+    Entry("parameterizations.point_mass:PointMass"),
     Entry("parameterizations.posterior:CategoricalPosterior"),
     Entry("parameterizations.tangent:TangentMixture", {"components": (1, 256)}),
     Entry("parameterizations.velocity:VelocityMean"),
@@ -104,6 +104,7 @@ _ENTRIES = (
 _FORMER = {
     "paths.gaussian.CondOTPath": "paths.gaussian:GaussianPath",
     "paths.mixture.MaskingPath": "paths.mixture:MixturePath",
+    "parameterizations.point.PointMass": "parameterizations.point_mass:PointMass",
     "parameterizations.tangent.TangentGaussian": "parameterizations.tangent:TangentMixture",
     "training.module.Optimisation": "training.optimisation:Optimisation",
 }

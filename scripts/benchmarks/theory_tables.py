@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.oracle import THERE, WEIGHTS, Oracle, distance, three_points, total_variation
-from gm_multimodal.parameterizations.point import PointMass
+from gm_multimodal.parameterizations.point_mass import PointMass
 from gm_multimodal.paths.base import DensePath
 from gm_multimodal.paths.fisher import FisherPath
 from gm_multimodal.paths.gaussian import GaussianPath

@@ -10,7 +10,7 @@ import pytest
 from gm_multimodal.app.evaluate.command import evaluate
 from gm_multimodal.app.machine.process_pool import run_each
 from gm_multimodal.protein.backbone import Backbone
-from gm_multimodal.protein.metrics.definition import Definition
+from gm_multimodal.protein.metrics.figures import Definition
 from tests.app.evaluations import config
 
 

@@ -21,7 +21,7 @@ from gm_multimodal.app.evaluate.inputs import Rejected
 from gm_multimodal.app.evaluate.report.page import page as page_of
 from gm_multimodal.printable import printable
 from gm_multimodal.protein.metrics import ramachandran
-from gm_multimodal.protein.metrics.definition import Definition
+from gm_multimodal.protein.metrics.figures import Definition
 from gm_multimodal.protein.output import write_trajectory
 from gm_multimodal.protein.structure import read_backbone
 from tests.app.evaluations import config

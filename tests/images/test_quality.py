@@ -13,8 +13,8 @@ from gm_multimodal.images.quality import classifier as classifiers
 from gm_multimodal.images.quality.classifier import FEATURES, labels_of, load_classifier, train_classifier
 from gm_multimodal.images.quality.frechet import frechet_distance
 from gm_multimodal.images.quality.inception import inception_features
+from gm_multimodal.images.quality.labels import label_figures
 from gm_multimodal.images.quality.memorisation import memorisation, nearest_images
-from gm_multimodal.images.quality.opinion import opinion
 
 CPU = torch.device("cpu")
 TRAIN, TEST = load_images("digits", "train"), load_images("digits", "test")
@@ -92,12 +92,12 @@ def test_its_features_put_real_images_nearer_than_damaged_ones(classifier):
 
 
 def test_its_opinion_knows_the_labels_of_real_images_and_what_is_missing(classifier):
-    real = opinion(classifier, TEST.points(), TRAIN.labels)
+    real = label_figures(classifier, TEST.points(), TRAIN.labels)
     assert real.confidence > 0.9 and real.imbalance < 0.05 and int(real.label_counts.sum()) == 360
-    fives = opinion(classifier, TEST.points()[TEST.labels == 5], TRAIN.labels)
+    fives = label_figures(classifier, TEST.points()[TEST.labels == 5], TRAIN.labels)
     assert fives.imbalance == pytest.approx(0.9, abs=0.05) and int(fives.label_counts.argmax()) == 5
     noise = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    assert opinion(classifier, noise, TRAIN.labels).sure < real.sure
+    assert label_figures(classifier, noise, TRAIN.labels).sure < real.sure
 
 
 def test_distances_to_the_nearest_image_are_those_of_all_pairs():

@@ -15,7 +15,7 @@ from gm_multimodal.noise import SharedNoise
 from gm_multimodal.parameterizations.base import Parameterization
 from gm_multimodal.parameterizations.bins import BinPosterior, BinRates, Bins
 from gm_multimodal.parameterizations.endpoint import EndpointMean
-from gm_multimodal.parameterizations.point import PointMass
+from gm_multimodal.parameterizations.point_mass import PointMass
 from gm_multimodal.parameterizations.posterior import CategoricalPosterior
 from gm_multimodal.parameterizations.tangent import TangentMixture
 from gm_multimodal.parameterizations.velocity import VelocityMean

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gm_multimodal.generators import DensityJump, Diffusion, Drift, Jump, Sum
+from gm_multimodal.generators import AtomicJump, DensityJump, Diffusion, Drift, Sum
 from gm_multimodal.spaces.categorical import Categorical
 from gm_multimodal.spaces.euclidean import Euclidean
 from gm_multimodal.spaces.rotations import Rotations
@@ -56,19 +56,19 @@ def test_a_jump_sums_over_its_atoms():
     """On a set, the row of a rate matrix times f; what stands at x itself has no effect."""
     table, x = torch.tensor([2.0, -1.0, 5.0], dtype=torch.float64), torch.tensor([0, 1, 2])
     rates = torch.tensor([[9.0, 1.0, 2.0], [0.5, 9.0, 0.0], [3.0, 0.0, 9.0]], dtype=torch.float64)
-    found = apply(Jump(rates, torch.arange(3)), lambda k: table[k], x, SET)
+    found = apply(AtomicJump(rates, torch.arange(3)), lambda k: table[k], x, SET)
     torch.testing.assert_close(found, torch.tensor([1 * -3.0 + 2 * 3.0, 0.5 * 3.0, 3 * -3.0], dtype=torch.float64))
     atoms, q = generic(SO3, 4, 1), stream(2).uniform((N, 4))
     f, turns = observable(SO3), SO3.prior((N,), stream(3))
     expected = (q * (f(atoms)[None] - f(turns)[:, None])).sum(-1)
-    torch.testing.assert_close(apply(Jump(q, atoms), f, turns, SO3), expected)
+    torch.testing.assert_close(apply(AtomicJump(q, atoms), f, turns, SO3), expected)
 
 
 def test_a_step_of_a_jump_lands_by_the_rates():
     n, h = 40_000, 0.1
     rates = torch.tensor([0.0, 2.0, 1.0], dtype=torch.float64).expand(n, 3)
     start, step = torch.zeros(n, dtype=torch.int64), torch.full((n,), h, dtype=torch.float64)
-    shares = Jump(rates, torch.arange(3)).step(start, step, SET, stream(1)).bincount(minlength=3) / n
+    shares = AtomicJump(rates, torch.arange(3)).step(start, step, SET, stream(1)).bincount(minlength=3) / n
     expected = torch.tensor([1 - 3 * h, 2 * h, h])
     assert ((shares - expected).abs() < 4 * (expected * (1 - expected) / n).sqrt()).all()
 
@@ -102,7 +102,7 @@ def test_a_scaled_generator_is_a_multiple_and_a_sum_is_a_sum(weight):
     x, f = stream(1).normal((N, 2)), observable(PLANE)
     u, s, y = stream(2).normal((N, 2)), stream(3).uniform((N, 2)), stream(4).normal((N, 2))
     atoms = generic(PLANE, 3, 5)
-    parts = (Drift(u), Diffusion(s), Jump(stream(6).uniform((N, 3)), atoms), DensityJump(s, lambda noise: y))
+    parts = (Drift(u), Diffusion(s), AtomicJump(stream(6).uniform((N, 3)), atoms), DensityJump(s, lambda noise: y))
     values = [apply(part, f, x, PLANE) for part in parts]
     torch.testing.assert_close(apply(Sum(parts), f, x, PLANE), torch.stack(values).sum(0))
     for part, value in zip((*parts, Sum(parts)), (*values, sum(values)), strict=True):

@@ -15,7 +15,7 @@ from gm_multimodal.noise import Noise
 from gm_multimodal.oracle import THERE, WEIGHTS, Oracle, distance, three_points, total_variation
 from gm_multimodal.parameterizations.base import ManifoldPrediction
 from gm_multimodal.parameterizations.bins import BinRates, Bins
-from gm_multimodal.parameterizations.point import PointMass
+from gm_multimodal.parameterizations.point_mass import PointMass
 from gm_multimodal.parameterizations.posterior import CategoricalPosterior
 from gm_multimodal.parameterizations.tangent import TangentMixture
 from gm_multimodal.paths.geodesic import GeodesicPath

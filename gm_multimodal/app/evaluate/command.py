@@ -26,7 +26,7 @@ from gm_multimodal.app.folders.hold import only_run_in, writing
 from gm_multimodal.app.folders.record import RunRecord
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics import per_structure
-from gm_multimodal.protein.metrics.definition import Judge
+from gm_multimodal.protein.metrics.figures import Judge
 
 _KEPT = "kept.jsonl"
 _OUTPUTS = ("metrics.csv", "summary.json", "report.html", "rejected.csv", _KEPT)

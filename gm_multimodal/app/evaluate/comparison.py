@@ -12,7 +12,7 @@ from gm_multimodal import __version__
 from gm_multimodal.app.evaluate.known_figures import Kept, is_figure
 from gm_multimodal.app.machine.process_pool import Lost, run_each
 from gm_multimodal.protein.metrics.clusters import SAME_FOLD, clusters_of, mean_pairwise
-from gm_multimodal.protein.metrics.definition import Definition
+from gm_multimodal.protein.metrics.figures import Definition
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.protein.metrics.tm_score import Block, one_by_one, tm_score_blocks
 

@@ -13,7 +13,7 @@ import numpy as np
 from gm_multimodal.app.evaluate.inputs import Rejected
 from gm_multimodal.app.folders.csv_table import write_table
 from gm_multimodal.files import write_atomically
-from gm_multimodal.protein.metrics.definition import Definition
+from gm_multimodal.protein.metrics.figures import Definition
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.protein.residues import decode
 

@@ -13,7 +13,7 @@ from gm_multimodal.protein.judges.likelihood import Likelihood, LikelihoodJudge
 from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
 from gm_multimodal.protein.judges.self_consistency import SelfConsistency
 from gm_multimodal.protein.judges.sequence_fit import SequenceFit
-from gm_multimodal.protein.metrics.definition import Judge
+from gm_multimodal.protein.metrics.figures import Judge
 
 
 def judges_of(

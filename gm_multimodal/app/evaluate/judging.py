@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from gm_multimodal.app.evaluate.known_figures import Kept, is_figure
-from gm_multimodal.protein.metrics.definition import Judge
+from gm_multimodal.protein.metrics.figures import Judge
 from gm_multimodal.protein.metrics.structure import Structure
 
 AT_ONCE: Final = 8

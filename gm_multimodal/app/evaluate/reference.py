@@ -14,12 +14,12 @@ from gm_multimodal.app.evaluate.inputs import read_structures, structure_files
 from gm_multimodal.app.evaluate.known_figures import Kept, is_figure
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics import per_structure
-from gm_multimodal.protein.metrics.definition import Definition
 from gm_multimodal.protein.metrics.distributions import (
     circular_wasserstein_distance,
     frechet_distance,
     wasserstein_distance,
 )
+from gm_multimodal.protein.metrics.figures import Definition
 from gm_multimodal.protein.metrics.novelty import LENGTH_WINDOW, References, highest_tm
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.reading import DATASET_SHARE

@@ -12,8 +12,8 @@ from gm_multimodal.images.dataset import ImageSet
 from gm_multimodal.images.quality.classifier import Classifier, labels_of, load_classifier, train_classifier
 from gm_multimodal.images.quality.frechet import bootstrap_error, frechet_distance
 from gm_multimodal.images.quality.inception import inception_features
+from gm_multimodal.images.quality.labels import label_figures
 from gm_multimodal.images.quality.memorisation import memorisation, nearest_images
-from gm_multimodal.images.quality.opinion import opinion
 
 
 @final
@@ -44,7 +44,7 @@ class Judge:
     def row(self, points: Tensor) -> dict[str, str]:
         """Return the figures of images [N, C, H, W] in [-1, 1]."""
         features = self.classifier.features(points)
-        said = opinion(self.classifier, points, self.labels)
+        said = label_figures(self.classifier, points, self.labels)
         near = memorisation(points, self.training, self.usual)
         figures = {
             "frechet": frechet_distance(features, self.features),

@@ -20,7 +20,7 @@ from gm_multimodal.errors import UserInputError
 from gm_multimodal.files import write_atomically
 from gm_multimodal.images.checkpoint import load_image_model
 from gm_multimodal.images.dataset import points_of
-from gm_multimodal.images.formats.tables import read_arrays
+from gm_multimodal.images.formats.npz import read_arrays
 from gm_multimodal.images.pictures import write_gif, write_grid
 from gm_multimodal.images.product import Pixels
 from gm_multimodal.images.samplers import ImageSampler, Settings

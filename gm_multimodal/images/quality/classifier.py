@@ -1,4 +1,4 @@
-"""A small classifier trained on the same data, whose features and opinions judge samples.
+"""A small classifier trained on the same data, whose features and labels judge samples.
 
 Fréchet distances in its features compare samplers on one data set. They are no FID, which is in Inception's features
 (see `quality.inception`), and no figure of another data set or another classifier compares with them.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.judges.folding import Fold
+from gm_multimodal.protein.judges.folding import FoldedStructure
 from gm_multimodal.protein.residues import decode
 
 _PACKAGE: Final = "transformers"
@@ -63,12 +63,12 @@ class EsmFold:
         return f"transformers {version(_PACKAGE)}"
 
     @torch.inference_mode()
-    def fold(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[Fold]:
+    def fold(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[FoldedStructure]:
         """Predict a structure for each sequence."""
         return [self._fold_one(decode(tokens)) for tokens in sequences]
 
-    def _fold_one(self, letters: str) -> Fold:
+    def _fold_one(self, letters: str) -> FoldedStructure:
         self._network.trunk.set_chunk_size(_CHUNK if len(letters) > _LONG else None)
         output = self._network.infer([letters])
         coordinates = output["positions"][-1, 0, :, _BACKBONE].float().cpu().numpy()
-        return Fold(coordinates, 100 * float(output["plddt"][0, :, _CA].float().mean()))
+        return FoldedStructure(coordinates, 100 * float(output["plddt"][0, :, _CA].float().mean()))

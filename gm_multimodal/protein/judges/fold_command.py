@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.errors import UserInputError
-from gm_multimodal.protein.judges.folding import Fold
+from gm_multimodal.protein.judges.folding import FoldedStructure
 from gm_multimodal.protein.residues import decode
 from gm_multimodal.protein.structure import read_backbone
 
@@ -63,7 +63,7 @@ class FoldCommand:
         """Unknown: commands do not say."""
         return "unknown"
 
-    def fold(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[Fold]:
+    def fold(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[FoldedStructure]:
         """Run the command once for all sequences.
 
         Raises:
@@ -90,7 +90,7 @@ class FoldCommand:
             said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
             raise UserInputError(f"fold_command: {words[0]} ended with exit code {done.returncode}: {said}")
 
-    def _read(self, files: Sequence[Path], name: str, letters: str) -> Fold:
+    def _read(self, files: Sequence[Path], name: str, letters: str) -> FoldedStructure:
         mine = [file for file in files if file.name.startswith(name)]
         if not mine:
             there = f"its files are {files[0].name} ..." if files else "it left no structure file at all"
@@ -105,7 +105,7 @@ class FoldCommand:
             raise UserInputError(
                 f"fold_command: {self._words[0]} folded another sequence: {mine[0].name} {_difference(other, letters)}."
             )
-        return Fold(found[letters].coordinates, None)
+        return FoldedStructure(found[letters].coordinates, None)
 
 
 def _difference(got: str, wanted: str) -> str:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 @final
 @dataclass(frozen=True)
-class Fold:
+class FoldedStructure:
     """A predicted structure.
 
     Attributes:
@@ -35,6 +35,6 @@ class Folder(Protocol):
         """Its version, as far as it can be known."""
         ...
 
-    def fold(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[Fold]:
+    def fold(self, sequences: Sequence[npt.NDArray[np.int64]]) -> list[FoldedStructure]:
         """Predict a structure for each sequence of residue types, [L] in 0..19."""
         ...

@@ -16,7 +16,7 @@ from gm_multimodal.product import Known, Product
 from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.batch import SEQUENCE, single_chain
 from gm_multimodal.protein.frames import frames_from_backbone
-from gm_multimodal.protein.metrics.definition import Definition
+from gm_multimodal.protein.metrics.figures import Definition
 from gm_multimodal.protein.tasks import STRUCTURE, place_origin
 from gm_multimodal.sampling.flow_density import flow_density
 from gm_multimodal.sampling.grids import ShrinkingGrid

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.protein.backbone import Backbone
-from gm_multimodal.protein.judges.folding import Fold, Folder
+from gm_multimodal.protein.judges.folding import FoldedStructure, Folder
 from gm_multimodal.protein.judges.protein_mpnn import MODEL, ProteinMPNN
-from gm_multimodal.protein.metrics.definition import Definition
+from gm_multimodal.protein.metrics.figures import Definition
 from gm_multimodal.protein.metrics.tm_score import paired_tm_score
 
 DESIGNABLE: Final = 2.0
@@ -74,7 +74,7 @@ class SelfConsistency:
         drawn = self._mpnn.design(subject.coordinates, count=self._sequences, seed=self._seed)
         return [subject.tokens, *drawn.tokens]
 
-    def _compare(self, subject: Backbone, folds: Sequence[Fold]) -> Columns:
+    def _compare(self, subject: Backbone, folds: Sequence[FoldedStructure]) -> Columns:
         own, *drawn = folds
         chosen = {"sc_own": own}
         if drawn:
@@ -88,7 +88,7 @@ class SelfConsistency:
         return row
 
 
-def _figures(subject: Backbone, fold: Fold) -> Columns:
+def _figures(subject: Backbone, fold: FoldedStructure) -> Columns:
     backbone = rmsd(subject.coordinates, fold.coordinates, _N_CA_C)
     return {
         "rmsd_ca": rmsd(subject.coordinates, fold.coordinates, _CA),

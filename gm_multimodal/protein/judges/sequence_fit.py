@@ -5,7 +5,7 @@ from typing import final
 
 from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.judges.protein_mpnn import MODEL, ProteinMPNN
-from gm_multimodal.protein.metrics.definition import Definition
+from gm_multimodal.protein.metrics.figures import Definition
 
 ORDERS = 8
 """Random orders over which the score of a given sequence is averaged."""

@@ -10,7 +10,7 @@ import numpy as np
 from gm_multimodal import __version__
 from gm_multimodal.protein.breaks import LONGEST_CA_CA, LONGEST_PEPTIDE_BOND
 from gm_multimodal.protein.metrics import bonds, composition, contacts, geometry, hydrogen_bonds, ramachandran
-from gm_multimodal.protein.metrics.definition import Definition
+from gm_multimodal.protein.metrics.figures import Definition
 from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
 from gm_multimodal.protein.metrics.structure import Structure
 

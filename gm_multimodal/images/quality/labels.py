@@ -14,10 +14,10 @@ SURE: Final = 0.9
 
 @final
 @dataclass(frozen=True)
-class Opinion:
+class LabelFigures:
     """How sure a classifier is of samples, and of which labels.
 
-    Read it beside the opinion of real images: samples of which it is surer than of those are of too little variety.
+    Read them beside those of real images: samples of which it is surer than of those are of too little variety.
 
     Attributes:
         confidence: mean probability of the likeliest label.
@@ -32,7 +32,7 @@ class Opinion:
     imbalance: float
 
 
-def opinion(classifier: Classifier, points: Tensor, data_labels: Tensor) -> Opinion:
+def label_figures(classifier: Classifier, points: Tensor, data_labels: Tensor) -> LabelFigures:
     """Ask a classifier.
 
     Args:
@@ -44,4 +44,4 @@ def opinion(classifier: Classifier, points: Tensor, data_labels: Tensor) -> Opin
     counts = torch.bincount(labels, minlength=classifier.classes)
     wanted = torch.bincount(data_labels, minlength=classifier.classes).double() / len(data_labels)
     imbalance = (counts.double() / len(labels) - wanted).abs().sum() / 2
-    return Opinion(float(best.mean()), float((best >= SURE).double().mean()), counts, float(imbalance))
+    return LabelFigures(float(best.mean()), float((best >= SURE).double().mean()), counts, float(imbalance))

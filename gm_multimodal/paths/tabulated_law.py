@@ -12,7 +12,7 @@ NODES = 513
 
 @final
 @dataclass(frozen=True)
-class Table:
+class TabulatedLaw:
     """Laws on an interval, as many as rows; every query names its row.
 
     Attributes:
@@ -26,10 +26,10 @@ class Table:
     row: Tensor
 
     @staticmethod
-    def of_density(nodes: Tensor, density: Tensor, row: Tensor) -> "Table":
+    def of_density(nodes: Tensor, density: Tensor, row: Tensor) -> "TabulatedLaw":
         """Integrate densities [rows, K] >= 0, normalised or not, by the trapezoid rule; uniform where one vanishes."""
         cells = cumulated(nodes, torch.where(density.amax(-1, keepdim=True) > 0, density, torch.ones_like(density)))
-        return Table(nodes, cells / cells[..., -1:], row)
+        return TabulatedLaw(nodes, cells / cells[..., -1:], row)
 
     def probability(self, x: Tensor) -> Tensor:
         """Return P(X <= x), [*B]."""
