@@ -15,7 +15,7 @@ SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
 # Lowest first; parts on one line know nothing of each other. Sampling reads networks the way the objective does.
 LAYERS = (
     ("printable",),
-    ("cells", "errors", "files", "noise"),
+    ("cells", "errors", "files", "frechet", "noise"),
     ("reading", "sites"),
     ("spaces",),
     ("generators", "schedules"),

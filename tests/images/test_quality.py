@@ -8,10 +8,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gm_multimodal.errors import CheckpointError, DatasetError
+from gm_multimodal.frechet import frechet_distance
 from gm_multimodal.images.dataset import ImageSet, levels_of, load_images
 from gm_multimodal.images.quality import classifier as classifiers
 from gm_multimodal.images.quality.classifier import FEATURES, labels_of, load_classifier, train_classifier
-from gm_multimodal.images.quality.frechet import frechet_distance
 from gm_multimodal.images.quality.inception import inception_features
 from gm_multimodal.images.quality.labels import label_figures
 from gm_multimodal.images.quality.memorisation import memorisation, nearest_images

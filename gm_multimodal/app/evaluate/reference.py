@@ -16,7 +16,7 @@ from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics import per_structure
 from gm_multimodal.protein.metrics.distributions import (
     circular_wasserstein_distance,
-    frechet_distance,
+    standardised_frechet_distance,
     wasserstein_distance,
 )
 from gm_multimodal.protein.metrics.figures import Definition
@@ -195,7 +195,7 @@ def distances(
     ours, theirs = _vectors(rows), _vectors(reference_rows)
     text = f"Squared Frechet distance over {', '.join(FEATURES)}, each in standard deviations of the reference"
     if min(len(ours), len(theirs)) >= _FEWEST:
-        add("frechet", text, frechet_distance(ours, theirs))
+        add("frechet", text, standardised_frechet_distance(ours, theirs))
     else:
         add("frechet", text, None, f"fewer than {_FEWEST} structures")
     for name in _SHARES if references else ():

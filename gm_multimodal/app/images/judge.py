@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from gm_multimodal.errors import CheckpointError
+from gm_multimodal.frechet import frechet_distance
 from gm_multimodal.images.dataset import ImageSet
+from gm_multimodal.images.quality.bootstrap import bootstrap_error
 from gm_multimodal.images.quality.classifier import Classifier, labels_of, load_classifier, train_classifier
-from gm_multimodal.images.quality.frechet import bootstrap_error, frechet_distance
 from gm_multimodal.images.quality.inception import inception_features
 from gm_multimodal.images.quality.labels import label_figures
 from gm_multimodal.images.quality.memorisation import memorisation, nearest_images

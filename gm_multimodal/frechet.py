@@ -1,12 +1,10 @@
 """Fréchet distance between sets of features (2-Wasserstein distance, squared, of normal laws; arXiv 1706.08500)."""
 
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 import torch
 from torch import Tensor
-
-_DRAWS: Final = 50
 
 
 @final
@@ -36,23 +34,9 @@ class Moments:
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """Return the distance of features [N, d] and [M, d]; it grows by about 1/N + 1/M where there are few of them.
 
-    Compare distances of equal N alone, and beside that of as many real images.
+    Compare distances of equal N alone, and beside that of as many real ones.
     """
     return Moments.of(a).distance(Moments.of(b))
-
-
-def bootstrap_error(a: Tensor, b: Tensor, *, seed: int, draws: int = _DRAWS) -> float:
-    """Return the standard error of the distance: its deviation over redraws of the rows of `a` with replacement.
-
-    `b`, the features of the data, is the same for all samples that are compared, and stays as it is. Redraws are
-    themselves at a greater distance than `a` (a row that comes twice is not new): take their spread, not their mean.
-    """
-    rng = torch.Generator().manual_seed(seed)
-    data = Moments.of(b)
-    distances = [
-        Moments.of(a[torch.randint(len(a), (len(a),), generator=rng).to(a.device)]).distance(data) for _ in range(draws)
-    ]
-    return float(torch.tensor(distances, dtype=torch.float64).std())
 
 
 def _square_root(symmetric: Tensor) -> Tensor:
