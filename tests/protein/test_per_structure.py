@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from biotite.structure import dihedral
 
 from gm_multimodal.protein.backbone import ResidueId, unbroken
 from gm_multimodal.protein.metrics import bonds, composition, contacts, per_structure, ramachandran
@@ -34,6 +35,18 @@ def test_torsions_are_those_that_a_chain_was_built_with(build_backbone, angles):
     assert found[1:-1] == pytest.approx(np.tile(angles, (10, 1)), abs=1e-4)
     assert np.isnan(found[0, 0])
     assert np.isnan(found[-1, 1])
+
+
+def test_torsions_agree_with_biotite(real):
+    points = np.concatenate([row.coordinates.reshape(-1, 3) for row in real.head(5).itertuples()])
+    four = [points[k : len(points) - 3 + k].astype(np.float64) for k in range(4)]
+    difference = np.degrees(dihedral(*four)) - bonds.torsions(*four)
+    assert np.abs((difference + 180) % 360 - 180).max() < 1e-3  # biotite's precision is single
+
+
+def test_points_that_meet_have_a_torsion_of_nought():
+    a, b, c = np.eye(3)[:, None]
+    assert bonds.torsions(a, a, b, c).tolist() == bonds.torsions(a, b, b, c).tolist() == [0.0]
 
 
 def test_ideal_bonds_are_valid(build_backbone):

@@ -55,14 +55,18 @@ def omega_shares(coordinates: Floats, bonded: Bools) -> tuple[float, float] | No
 
 
 def torsions(first: Floats, second: Floats, third: Floats, fourth: Floats) -> Floats:
-    """Torsion angles about second-third, [K] in (-180, 180] degrees, of four points each, [K, 3]."""
+    """Torsion angles about second-third, [K] in (-180, 180] degrees, of four points each, [K, 3]; 0 where points meet.
+
+    In the precision of the points: `biotite.structure.dihedral` computes in single precision (off by up to 3e-5 degrees
+    here), and points that meet are NaN to it.
+    """
     axis = third - second
     before = np.cross(first - second, axis)
     after = np.cross(fourth - third, axis)
     along = np.linalg.norm(axis, axis=-1)
-    sine = -np.sum(np.cross(before, after) * axis, axis=-1)
+    sine = np.sum(np.cross(before, after) * axis, axis=-1)
     cosine = np.sum(before * after, axis=-1) * along
-    return np.degrees(np.arctan2(-sine, cosine))
+    return np.degrees(np.arctan2(sine, cosine))
 
 
 def _angles(first: Floats, middle: Floats, last: Floats) -> Floats:
