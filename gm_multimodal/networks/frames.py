@@ -134,8 +134,9 @@ def pair_features(frames: Frames, out: Tensor) -> None:
 def _second_harmonics(like: Tensor) -> Tensor:
     """Return the harmonics of l = 2, of norm one, as a linear map of the products u_i u_j; [5, 9].
 
-    Clebsch-Gordan coefficients of e3nn: the polynomials of its `spherical_harmonics`, which wants the channels last;
-    to turn them around takes a tenth of a small network call.
+    Clebsch-Gordan coefficients of e3nn: the polynomials of its `spherical_harmonics`, which wants the channels last.
+    With that, for l = 1 and 2, these features take twice the CPU time, and a whole network call 5 % (8 x 100 residues)
+    to 7 % (1 x 100) more.
     """
     return 7.5**0.5 * o3.wigner_3j(2, 1, 1, dtype=like.dtype, device=like.device).flatten(1)
 

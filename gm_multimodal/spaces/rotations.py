@@ -1,4 +1,9 @@
-"""The rotation group SO(3): matrices [*B, 3, 3]; tangent vectors are rotation vectors in the body frame (rad)."""
+"""The rotation group SO(3): matrices [*B, 3, 3]; tangent vectors are rotation vectors in the body frame (rad).
+
+Conversions are our own; a test compares them with e3nn's, which go through axis and angle. In single precision e3nn's
+logarithm is off by 1e-4 rad at angles of 1e-4 and by 1e-3 close to pi (here 1e-11 and 5e-7), the identity has no axis
+to differentiate by, and matrices from vectors or quaternions take three to five times the CPU time.
+"""
 
 import math
 from dataclasses import dataclass
