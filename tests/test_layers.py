@@ -131,3 +131,12 @@ def test_lists_of_names_list_names_of_their_own_package(file):
         is_version = ast.unparse(node) == "__version__: str" and file.parent == PACKAGE
         assert is_version or (isinstance(node, ast.ImportFrom) and node.level == 1)
         assert is_version or all(alias.asname == alias.name for alias in node.names), "`as` makes a name public"
+
+
+def test_no_two_classes_share_a_name():
+    places = {}
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                assert node.name not in places, f"{node.name} is in {places[node.name]} and in {name(file)}"
+                places[node.name] = name(file)

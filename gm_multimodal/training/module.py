@@ -29,7 +29,7 @@ The gradients of the joint loss at different sites add up less: with respect to 
 """
 
 
-class Curriculum(Protocol):
+class TaskSampler(Protocol):
     """Draws tasks and times."""
 
     def draw(self, batch: Any, product: Product, noise: Noise, /) -> tuple[Known, Mapping[str, Tensor]]:
@@ -77,7 +77,7 @@ class MatchingModule(lightning.LightningModule):
         optimisation: Optimisation,
         seed: int,
         *,
-        curriculum: Curriculum | None = None,
+        curriculum: TaskSampler | None = None,
         auxiliary: Auxiliary | None = None,
         self_conditioning: float = 0.0,
     ) -> None:

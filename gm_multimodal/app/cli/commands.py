@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Entry:
+class Command:
     """Where a command's schema and function are, as "module:name"; imported only when the command runs.
 
     `settled` names options of other commands that this one cannot have, and says why.
@@ -23,10 +23,10 @@ class Entry:
 
 
 COMMANDS = {
-    "design": Entry("gm_multimodal.app.design.options:DesignConfig", "gm_multimodal.app.design.command:design"),
-    "prepare": Entry("gm_multimodal.app.prepare.options:PrepareConfig", "gm_multimodal.app.prepare.command:prepare"),
-    "train": Entry("gm_multimodal.app.train.train_options:TrainConfig", "gm_multimodal.app.train.train:train"),
-    "finetune": Entry(
+    "design": Command("gm_multimodal.app.design.options:DesignConfig", "gm_multimodal.app.design.command:design"),
+    "prepare": Command("gm_multimodal.app.prepare.options:PrepareConfig", "gm_multimodal.app.prepare.command:prepare"),
+    "train": Command("gm_multimodal.app.train.train_options:TrainConfig", "gm_multimodal.app.train.train:train"),
+    "finetune": Command(
         "gm_multimodal.app.train.finetune_options:FinetuneConfig",
         "gm_multimodal.app.train.finetune:finetune",
         settled={
@@ -34,21 +34,21 @@ COMMANDS = {
             "product": "paths, clocks and weights are those of the checkpoint; others are trained by `train`",
         },
     ),
-    "evaluate": Entry(
+    "evaluate": Command(
         "gm_multimodal.app.evaluate.options:EvaluateConfig",
         "gm_multimodal.app.evaluate.command:evaluate",
     ),
-    "images train": Entry(
+    "images train": Command(
         "gm_multimodal.app.images.train_options:ImageTrainConfig", "gm_multimodal.app.images.train:train"
     ),
-    "images sample": Entry(
+    "images sample": Command(
         "gm_multimodal.app.images.sample_options:ImageSampleConfig", "gm_multimodal.app.images.sample:sample"
     ),
-    "images benchmark": Entry(
+    "images benchmark": Command(
         "gm_multimodal.app.images.benchmark_options:ImageBenchmarkConfig",
         "gm_multimodal.app.images.benchmark:benchmark",
     ),
-    "doctor": Entry("gm_multimodal.app.doctor.options:DoctorConfig", "gm_multimodal.app.doctor.command:doctor"),
+    "doctor": Command("gm_multimodal.app.doctor.options:DoctorConfig", "gm_multimodal.app.doctor.command:doctor"),
 }
 
 

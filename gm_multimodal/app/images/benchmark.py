@@ -17,8 +17,8 @@ from gm_multimodal.app.cli.terminal import show
 from gm_multimodal.app.folders.hold import writing
 from gm_multimodal.app.folders.record import RunRecord
 from gm_multimodal.app.images.benchmark_options import ImageBenchmarkConfig
-from gm_multimodal.app.images.benchmark_table import HELD_OUT, Cell, Results, Row, markdown
-from gm_multimodal.app.images.judge import Judge, make_judge
+from gm_multimodal.app.images.benchmark_table import HELD_OUT, BenchmarkResults, Cell, Row, markdown
+from gm_multimodal.app.images.judge import SampleJudge, make_judge
 from gm_multimodal.app.images.sample import COLUMNS, SHOWN, write_images
 from gm_multimodal.app.images.train import train
 from gm_multimodal.app.images.train_options import ImageTrainConfig
@@ -86,7 +86,7 @@ def _complete(
     _check_fit(checkpoint, model.pixels, training)
     _RECORD.keep(out, {**record, _DIGEST: model.digest})
     judge = make_judge(training, held_out, out / "classifier.safetensors", config.seed, config.inception, device)
-    results = Results(out / "table.csv")
+    results = BenchmarkResults(out / "table.csv")
     if (HELD_OUT, 0, 0) not in results.rows():
         results.add({**judge.row(_some(judge.held_out, config.num_samples)), **_named(HELD_OUT, 0, 0)})
         write_grid(out / "held_out.png", judge.held_out[:: max(1, len(judge.held_out) // SHOWN)][:SHOWN], COLUMNS)
@@ -102,7 +102,7 @@ def _cell(
     cell: Cell,
     network: nn.Module,
     model: ImageModel,
-    judge: Judge,
+    judge: SampleJudge,
     device: torch.device,
 ) -> Row:
     """Sample one cell, keep its samples, and judge them."""

@@ -38,7 +38,7 @@ Cell = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
-class Results:
+class BenchmarkResults:
     """The rows on disk.
 
     Attributes:

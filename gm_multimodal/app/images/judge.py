@@ -19,7 +19,7 @@ from gm_multimodal.images.quality.memorisation import memorisation, nearest_imag
 
 @final
 @dataclass(frozen=True)
-class Judge:
+class SampleJudge:
     """A classifier of the data, and the images that samples are compared with.
 
     Attributes:
@@ -65,7 +65,7 @@ class Judge:
 
 def make_judge(
     training: ImageSet, held_out: ImageSet, file: Path, seed: int, inception: str | None, device: torch.device
-) -> Judge:
+) -> SampleJudge:
     """Train the classifier, or read it from `file`, where it is written otherwise.
 
     Raises:
@@ -84,4 +84,6 @@ def make_judge(
     real = None if inception is None else (inception, inception_features(inception, points, device))
     others = held_out.points()
     usual, _ = nearest_images(others, points)
-    return Judge(classifier, points, labels_of(training), others, usual, classifier.features(points), real, device)
+    return SampleJudge(
+        classifier, points, labels_of(training), others, usual, classifier.features(points), real, device
+    )

@@ -11,7 +11,7 @@ from gm_multimodal.training.data import BatchData, Epochs, ResumableLoader
 
 
 @final
-class _Rows(Dataset[ImageBatch]):
+class _ImageRows(Dataset[ImageBatch]):
     """Batches by their lists of image numbers."""
 
     def __init__(self, images: ImageSet, mirrored: bool) -> None:
@@ -49,10 +49,10 @@ class ImageData(BatchData):
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of the running epoch."""
         batches = Shuffled(len(self.train_images), self.batch_size, self.seed)
-        return ResumableLoader(_Rows(self.train_images, self.mirrored), Epochs(batches, self.training_share()))
+        return ResumableLoader(_ImageRows(self.train_images, self.mirrored), Epochs(batches, self.training_share()))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the validation batches, the same in every epoch."""
         batches = Shuffled(len(self.validation_images), self.batch_size, self.seed).epoch(0)
         sampler = self.validation_share().of(batches)
-        return DataLoader(_Rows(self.validation_images, False), batch_size=None, sampler=sampler)
+        return DataLoader(_ImageRows(self.validation_images, False), batch_size=None, sampler=sampler)

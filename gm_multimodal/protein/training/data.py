@@ -12,7 +12,7 @@ from gm_multimodal.training.data import BatchData, Epochs, ResumableLoader
 
 
 @final
-class _Rows(Dataset[ProteinBatch]):
+class _ChainRows(Dataset[ProteinBatch]):
     """Batches by their lists of chain numbers."""
 
     def __init__(self, chains: Chains) -> None:
@@ -65,9 +65,11 @@ class ChainData(BatchData):
         share = self.training_share()
         own = self._buckets(self.train_chains)
         if self.replay is None:
-            return ResumableLoader(_Rows(self.train_chains), Epochs(own, share, self._parts))
+            return ResumableLoader(_ChainRows(self.train_chains), Epochs(own, share, self._parts))
         mixed = Replay(own, self._buckets(self.replay), self.replay_share)
-        return ResumableLoader(_Rows(self.train_chains.followed_by(self.replay)), Epochs(mixed, share, self._parts))
+        return ResumableLoader(
+            _ChainRows(self.train_chains.followed_by(self.replay)), Epochs(mixed, share, self._parts)
+        )
 
     def val_dataloader(self) -> list[DataLoader[ProteinBatch]]:
         """Return the validation batches, the same in every epoch; perhaps training batches beside them."""
@@ -75,7 +77,7 @@ class ChainData(BatchData):
         chains = [self.validation_chains] if self.validation_chains is not None else []
         chains += [self.train_chains] if chains and self.validates_fitted else []
         batches = [(some, share.of(self._buckets(some).epoch(0))) for some in chains]
-        return [DataLoader(_Rows(some), batch_size=None, sampler=of) for some, of in batches]
+        return [DataLoader(_ChainRows(some), batch_size=None, sampler=of) for some, of in batches]
 
     def _parts(self) -> int:
         """Return in how many parts a batch is dealt at this step."""
