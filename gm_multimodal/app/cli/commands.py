@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Command:
+class Registered:
     """Where a command's schema and function are, as "module:name"; imported only when the command runs.
 
     `settled` names options of other commands that this one cannot have, and says why.
@@ -23,10 +23,12 @@ class Command:
 
 
 COMMANDS = {
-    "design": Command("gm_multimodal.app.design.options:DesignConfig", "gm_multimodal.app.design.command:design"),
-    "prepare": Command("gm_multimodal.app.prepare.options:PrepareConfig", "gm_multimodal.app.prepare.command:prepare"),
-    "train": Command("gm_multimodal.app.train.train_options:TrainConfig", "gm_multimodal.app.train.train:train"),
-    "finetune": Command(
+    "design": Registered("gm_multimodal.app.design.options:DesignConfig", "gm_multimodal.app.design.command:design"),
+    "prepare": Registered(
+        "gm_multimodal.app.prepare.options:PrepareConfig", "gm_multimodal.app.prepare.command:prepare"
+    ),
+    "train": Registered("gm_multimodal.app.train.train_options:TrainConfig", "gm_multimodal.app.train.train:train"),
+    "finetune": Registered(
         "gm_multimodal.app.train.finetune_options:FinetuneConfig",
         "gm_multimodal.app.train.finetune:finetune",
         settled={
@@ -34,21 +36,21 @@ COMMANDS = {
             "product": "paths, clocks and weights are those of the checkpoint; others are trained by `train`",
         },
     ),
-    "evaluate": Command(
+    "evaluate": Registered(
         "gm_multimodal.app.evaluate.options:EvaluateConfig",
         "gm_multimodal.app.evaluate.command:evaluate",
     ),
-    "images train": Command(
+    "images train": Registered(
         "gm_multimodal.app.images.train_options:ImageTrainConfig", "gm_multimodal.app.images.train:train"
     ),
-    "images sample": Command(
+    "images sample": Registered(
         "gm_multimodal.app.images.sample_options:ImageSampleConfig", "gm_multimodal.app.images.sample:sample"
     ),
-    "images benchmark": Command(
+    "images benchmark": Registered(
         "gm_multimodal.app.images.benchmark_options:ImageBenchmarkConfig",
         "gm_multimodal.app.images.benchmark:benchmark",
     ),
-    "doctor": Command("gm_multimodal.app.doctor.options:DoctorConfig", "gm_multimodal.app.doctor.command:doctor"),
+    "doctor": Registered("gm_multimodal.app.doctor.options:DoctorConfig", "gm_multimodal.app.doctor.command:doctor"),
 }
 
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from gm_multimodal.app.cli.arguments import Arguments, check_names, quote_literals, read_arguments
 from gm_multimodal.app.cli.checks import literal_keys
-from gm_multimodal.app.cli.commands import Command, load
+from gm_multimodal.app.cli.commands import Registered, load
 from gm_multimodal.app.cli.composition import composed, hydra_at_work, hydra_errors
 from gm_multimodal.app.cli.foreign_code import check_typed, fitted, import_from_here
 from gm_multimodal.app.cli.options import config_name, read_command
@@ -17,7 +17,7 @@ from gm_multimodal.app.cli.schema import checked
 from gm_multimodal.app.cli.sweep import quiet, sweep
 
 
-def run(command: str, entry: Command, arguments: Sequence[str]) -> int:
+def run(command: str, entry: Registered, arguments: Sequence[str]) -> int:
     """Compose the configuration of a command, check it against its schema and call the command's function.
 
     The function is imported after the check, so that a mistyped value does not wait for torch. In a sweep `out` of

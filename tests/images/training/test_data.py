@@ -49,9 +49,9 @@ def test_the_latest_draw_there_is_gives_a_finite_loss():
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_half_of_the_images_stand_in_the_mirror_if_asked(mirrored):
-    from gm_multimodal.images.training.data import _Rows
+    from gm_multimodal.images.training.data import _ImageRows
 
-    shown = _Rows(DIGITS, mirrored)[[5, 6, 7, 8]].state[PIXELS]
+    shown = _ImageRows(DIGITS, mirrored)[[5, 6, 7, 8]].state[PIXELS]
     images = points_of(DIGITS.images[5:9], 17)
     if mirrored:
         images[::2] = images[::2].flip(-1)
