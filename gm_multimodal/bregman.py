@@ -19,7 +19,7 @@ class Bregman(Protocol):
         ...
 
     def contains(self, a: Tensor) -> Tensor:
-        """Tell which rows lie in the domain of the first argument, bool [*B]."""
+        """Return which rows lie in the domain of the first argument, bool [*B]."""
         ...
 
     def divergence(self, a: Tensor, b: Tensor) -> Tensor:

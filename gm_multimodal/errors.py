@@ -17,7 +17,7 @@ class UserInputError(ValueError):
 
 
 class CheckpointError(UserInputError):
-    """A checkpoint that is missing, truncated, or not one of ours."""
+    """A checkpoint that is missing, truncated, or not of this program."""
 
 
 class DatasetError(UserInputError):

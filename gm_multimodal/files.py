@@ -79,7 +79,7 @@ def own_folder(path: Path) -> Path:
         NotADirectoryError: It is a link or no folder.
     """
     if os.path.lexists(path) and Path(os.path.realpath(path)) != Path(os.path.realpath(path.parent), path.name):
-        raise NotADirectoryError(errno.ENOTDIR, "it is a link, and what lies behind it is not ours", str(path))
+        raise NotADirectoryError(errno.ENOTDIR, "it is a link, and may lead out of this folder", str(path))
     path.mkdir(exist_ok=True)
     return path
 

@@ -143,7 +143,7 @@ class Known:
         expect(self, "sites", self.sites, Sites)
 
     def free(self, name: str) -> Tensor:
-        """Tell which sites of a factor are generated, bool [B, N]."""
+        """Return which sites of a factor are generated, bool [B, N]."""
         return ~self.mask[name] & self.sites.present if name in self.mask else self.sites.present
 
     def overwrite(self, state: State) -> State:

@@ -50,7 +50,7 @@ def open_unpacked(path: Path, max_bytes: int) -> io.BufferedIOBase:
 
 
 def read_at_most(file: IO[bytes] | io.BufferedIOBase, size: int) -> bytearray:
-    """Return the next bytes of a file, so many if it has them; what it does not have takes no memory."""
+    """Return the next `count` bytes of a file, or what it has; what it does not have takes no memory."""
     content = bytearray()
     while len(content) < size and (part := file.read(min(_CHUNK, size - len(content)))):
         content += part
@@ -68,7 +68,7 @@ def check_size(path: Path, max_bytes: int) -> None:
 
 
 def check_weights(path: Path) -> None:
-    """Raise if a safetensors file, or the header that it announces, is larger than any of ours.
+    """Raise if a safetensors file, or the header that it announces, is larger than any of this program.
 
     Tensors cannot be larger than the file: the format has no compression, and its reader compares their sizes with it.
 

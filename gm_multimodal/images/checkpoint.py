@@ -41,7 +41,7 @@ def load_image_model(path: Path, *, allow_code: bool = False) -> ImageModel:
         allow_code: whether the file may name a network outside this package, which is then imported and called.
 
     Raises:
-        CheckpointError: the file does not exist, is truncated, or is none of ours or no model of images.
+        CheckpointError: the file does not exist, is truncated, or is not a checkpoint of images.
     """
     if not path.is_file():
         raise CheckpointError(f"checkpoint={path} is not a file: give one that `gm-multimodal images train` wrote.")

@@ -125,7 +125,7 @@ def _read(path: Path, split: Split, max_bytes: int) -> RawImages:
             return read(path, split, max_bytes)
     names = sorted(entry.name for entry in path.iterdir())
     found = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    raise DatasetError(f"folder {path} holds {found or 'nothing'}; wanted are {_FOLDERS}, or give an npz file by name")
+    raise DatasetError(f"folder {path} holds {found or 'nothing'}; expected: {_FOLDERS}, or give an npz file by name")
 
 
 def _digits(split: Split) -> RawImages:

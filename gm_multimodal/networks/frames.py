@@ -47,7 +47,7 @@ class Frames:
 
 
 def chain_neighbours(sites: Sites) -> Tensor:
-    """Tell which of the NEIGHBOURS exist: present, in the same chain, at that very offset; [B, N, 4] as 0.0 or 1.0."""
+    """Return which of the NEIGHBOURS exist: present, in the same chain, at that offset; [B, N, 4] as 0.0 or 1.0."""
     index, chain, exists = sites[INDEX], sites[CHAIN], []
     for k in NEIGHBOURS:
         same_chain, distance = chain.roll(-k, 1) == chain, index.roll(-k, 1) - index

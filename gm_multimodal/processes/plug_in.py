@@ -18,8 +18,8 @@ from gm_multimodal.processes.jump import Jump
 class PlugIn:
     """Move as if the mean of the posterior were certain: how the Generator Matching protein code jumps.
 
-    Rates are not linear in z, so that this is no generator of the marginal path: the rate at the mean is not the mean
-    of the rates (arXiv 2410.20587, section 7, takes the network's endpoint for z).
+    Rates are not linear in z, so that this does not generate the marginal path: the rate at the mean is not the mean of
+    the rates (arXiv 2410.20587, section 7, takes the network's endpoint for z).
 
     Attributes:
         process: what moves given z.

@@ -110,7 +110,7 @@ def _decoded_size(data: Mapping[str, Any]) -> int:
     if encodings and encodings[0]["kind"] == "StringArray":
         texts = encodings[0]
         if len(encodings) > 1:
-            raise ValueError("it encodes numbers as texts")
+            raise ValueError("it encodes numbers as text")
         offsets = {"data": texts["offsets"], "encoding": texts["offsetEncoding"]}
         size = _BYTES_A_NUMBER * _rows(offsets)
         bounds = BinaryCIFData.deserialize(offsets).array.astype(np.int64)

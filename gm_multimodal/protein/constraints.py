@@ -22,13 +22,13 @@ def residue_bias(omit: str | None, bias: str | None) -> tuple[float, ...]:
         bias: additions to logits, such as `A:-0.5,K:0.3` (nat).
 
     Raises:
-        UserInputError: A letter that is none of the twenty, a bias that is no number, or no type left.
+        UserInputError: A letter that is not one of the twenty, a bias that is not a number, or no type left.
     """
     values = dict.fromkeys(RESIDUES, 0.0)
     for term in filter(None, re.split(r"[,\s]+", bias or "")):
         match = _TERM.fullmatch(term)
         if match is None:
-            raise UserInputError(f"bias={bias}: {term!r} is no letter with a number: write bias=A:-0.5,K:0.3.")
+            raise UserInputError(f"bias={bias}: {term!r} is not a letter with a number: write bias=A:-0.5,K:0.3.")
         values[_known(match["letter"], f"bias={bias}")] = float(match["bias"])
     for letter in re.sub(r"[,\s]+", "", omit or ""):
         values[_known(letter, f"omit={omit}")] = -math.inf
@@ -55,5 +55,5 @@ def constrain(product: Product, bias: tuple[float, ...]) -> Product:
 
 def _known(letter: str, option: str) -> str:
     if letter.upper() not in RESIDUES:
-        raise UserInputError(f"{option}: {letter!r} is no residue type; known are the twenty letters {RESIDUES}.")
+        raise UserInputError(f"{option}: {letter!r} is not a residue type; the twenty letters are {RESIDUES}.")
     return letter.upper()

@@ -138,7 +138,7 @@ def _piece(part: str, structure: InputStructure) -> Piece:
     if match := _FREE.fullmatch(part):
         shortest, longest = int(match[1]), int(match[2] or match[1])
         if longest < shortest or longest == 0:
-            raise UserInputError(f"{part} is no number of new residues: write the smaller number first, as in 10-40.")
+            raise UserInputError(f"{part} is not a number of new residues: write the smaller one first, as in 10-40.")
         return Free(shortest, longest)
     residues = structure.select(part)
     if any(char.isdigit() for char in part):  # of a whole chain, what is present is meant
@@ -148,7 +148,7 @@ def _piece(part: str, structure: InputStructure) -> Piece:
                 absent = selection_name([structure.ids[a], structure.ids[b]])
                 raise UserInputError(
                     f"{part}: {structure.path.name} has no residues between {structure.ids[a]} and {structure.ids[b]} "
-                    f"(a gap within {absent}); present are {structure.ranges()}."
+                    f"(a gap within {absent}); it has {structure.ranges()}."
                 )
     return Taken(tuple(residues), part)
 

@@ -190,7 +190,7 @@ def _check_columns(file: Path, schema: pa.Schema, sequences: str) -> None:
     if missing:
         is_only_that = not set(missing) & set(REQUIRED_COLUMNS)
         hint = f"; {_ADDED_BY[sequences]} adds {', '.join(missing)}" if is_only_that else ""
-        raise DatasetError(f"{file} lacks the columns {', '.join(missing)}; wanted are {', '.join(wanted)}{hint}")
+        raise DatasetError(f"{file} lacks the columns {', '.join(missing)}; expected: {', '.join(wanted)}{hint}")
     kind = schema.field("coordinates").type
     if not (_is_list(kind) and (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type))):
         raise DatasetError(f"{file}: column coordinates is {kind}, not a list of floats or integers")

@@ -227,7 +227,7 @@ def _kind(blueprint: Blueprint, k: int) -> tuple[bool, bool, bool]:
 
 
 def _follows(blueprint: Blueprint, k: int) -> bool:
-    """Tell whether residue k stands behind k - 1 in the file that is written, and in the input it is copied from."""
+    """Return whether residue k stands behind k - 1 in the file that is written, and in the input it is copied from."""
     before, here = blueprint.source[k - 1], blueprint.source[k]
     position = blueprint.backbone.position
     if position[k] != position[k - 1] + 1:

@@ -66,7 +66,7 @@ def read_fasta(path: str | Path, *, max_bytes: int = MAX_BYTES) -> list[Record]:
     before, *records = re.split(r"^>", text, flags=re.MULTILINE)
     if before.strip() or not records:
         raise UserInputError(
-            f"{path} is no FASTA file: its first line is not `>name` but {text.lstrip()[:40].split()[0]!r}."
+            f"{path} is not a FASTA file: its first line is not `>name` but {text.lstrip()[:40].split()[0]!r}."
         )
     return [_record(path, number, *record.partition("\n")[::2]) for number, record in enumerate(records, start=1)]
 
@@ -79,7 +79,7 @@ def _record(path: Path, number: int, header: str, body: str) -> Record:
             f"{_LONGEST_NAME:,}, with a blank behind it."
         )
     if len(body) > 2 * _MOST_LETTERS:  # line ends and blanks included
-        raise UserInputError(f"{path}: record {name} has more than {_MOST_LETTERS} letters; no protein is as long.")
+        raise UserInputError(f"{path}: record {name} has more than {_MOST_LETTERS} letters; no protein is that long.")
     sequence = "".join(body.split()).upper().removesuffix("*")
     if not sequence:
         raise UserInputError(f"{path}: record {name} has no sequence.")
@@ -96,7 +96,7 @@ def _record(path: Path, number: int, header: str, body: str) -> Record:
     odd = next((k for k, letter in enumerate(sequence) if letter not in RESIDUES + _UNKNOWN), None)
     if odd is not None:
         raise UserInputError(
-            f"{path}: letter {odd + 1} of record {name} is {sequence[odd]!r}; known are {RESIDUES} and "
+            f"{path}: letter {odd + 1} of record {name} is {sequence[odd]!r}; choose from {RESIDUES} and "
             f"{', '.join([*_STAND_INS, _UNKNOWN])}."
         )
     tokens = encode(sequence.replace(_UNKNOWN, "A"))

@@ -83,7 +83,7 @@ class InputStructure:
         chain = match["named"] or match["chain"]
         members = [number for number, item in enumerate(self.ids) if item.chain == chain]
         if not members:
-            raise UserInputError(f"{text}: {self.path.name} has no chain {chain}; present are {self.ranges()}.")
+            raise UserInputError(f"{text}: {self.path.name} has no chain {chain}; it has {self.ranges()}.")
         if match["again"] not in (None, chain):
             raise UserInputError(f"{text} begins in chain {chain} and ends in chain {match['again']}: give two ranges.")
         if match["first"] is None:
@@ -104,7 +104,7 @@ class InputStructure:
         for place, item in enumerate(self.ids):
             if item == wanted or (code and item == ResidueId(chain, int(number), code)):
                 return place
-        raise UserInputError(f"{text}: {self.path.name} has no residue {wanted}; present are {self.ranges()}.")
+        raise UserInputError(f"{text}: {self.path.name} has no residue {wanted}; it has {self.ranges()}.")
 
     def _run(self, members: npt.NDArray[np.int64]) -> str:
         first, last = (str(self.ids[k]).removeprefix(self.ids[k].chain) for k in (members[0], members[-1]))
@@ -112,7 +112,7 @@ class InputStructure:
 
 
 def read_input(path: str | Path, *, max_bytes: int = MAX_BYTES) -> InputStructure:
-    """Read a structure file of so many bytes at most, unpacked.
+    """Read a structure file of at most `max_bytes` bytes, unpacked.
 
     Raises:
         UserInputError: It cannot be read, or holds no protein backbone.

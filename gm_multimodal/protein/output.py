@@ -85,7 +85,7 @@ def write_structure(
         case ".cif":
             text = _cif_text(printable(path.stem), atoms, title, remarks)
         case suffix:
-            raise UserInputError(f"structure file {path} ends in {suffix!r}; known are .pdb and .cif")
+            raise UserInputError(f"structure file {path} ends in {suffix!r}; choose .pdb or .cif")
     write_atomically(path, text)
 
 

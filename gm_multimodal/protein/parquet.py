@@ -70,7 +70,7 @@ def batches(path: Path, file: pq.ParquetFile, columns: Sequence[str], max_bytes:
             if isinstance(column, pa.DictionaryArray):
                 longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
                 if longest > _LONGEST_TEXT:
-                    raise DatasetError(f"{path}: column {name} has a text of {longest} letters, too long for a protein")
+                    raise DatasetError(f"{path}: column {name} has a value of {longest} letters: too long")
         yield batch
 
 

@@ -32,7 +32,7 @@ _FORCE_FIELD_NAMES: Final = {
 
 
 def token_of_name(name: str) -> int | None:
-    """Return the token, 0 to 19, of a residue name; None for what is no modification of one of the twenty types.
+    """Return the token, 0 to 19, of a residue name; None for what is not a modification of one of the twenty types.
 
     The parent of a modified residue is that of the PDB's Chemical Component Dictionary.
     """

@@ -37,7 +37,7 @@ def encode(sequence: str) -> npt.NDArray[np.int64]:
     if len(unknown):
         position = int(unknown[0])
         raise UserInputError(
-            f"residue {position + 1} of the sequence is {sequence[position]!r}; known are the twenty letters {RESIDUES}"
+            f"residue {position + 1} of the sequence is {sequence[position]!r}; the twenty letters are {RESIDUES}"
         )
     return tokens
 

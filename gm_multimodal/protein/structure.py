@@ -185,7 +185,7 @@ def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[Resi
 
 
 def _residues(atoms: _Columns, rows: Iterable[int], faults: Counter[str]) -> Iterable[_Residue]:
-    """Yield the residue at every position of a chain, of the alternatives the fullest, and count what is no residue.
+    """Yield the residue at every position of a chain, of the alternatives the fullest, and count what is not a residue.
 
     Atoms are gathered by number, name and alternative location, not by neighbourhood in the file: where two residue
     types share a position, their atoms may alternate.

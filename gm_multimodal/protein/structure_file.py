@@ -108,7 +108,7 @@ def open_structure(path: str | Path, *, side_chains: bool = False, max_bytes: in
     name = path.name.lower()
     if not is_structure_name(name):
         known = ", ".join(SUFFIXES)
-        raise StructureError(path, f"is of no known kind; its name must end in one of {known} (+ .gz)")
+        raise StructureError(path, f"is not a known kind of file; its name must end in one of {known} (+ .gz)")
     if not path.is_file():
         raise StructureError(path, "does not exist")
     with _explained(path, "cannot be read"):

@@ -14,7 +14,7 @@ _LONGEST_NUMBER: Final = 10  # bytes of 64 bits in sevens
 
 
 class Malformed(ValueError):
-    """Bytes that end too early or are no structure."""
+    """Bytes that end too early or do not describe a structure."""
 
 
 @final

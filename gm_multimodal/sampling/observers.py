@@ -40,7 +40,7 @@ class ChosenProbability:
         return self._value
 
     def chosen(self) -> Tensor:
-        """Tell which sites were unmasked by the simulation at all, bool [B, N]."""
+        """Return which sites were unmasked by the simulation at all, bool [B, N]."""
         assert self._chosen is not None, "no step was observed"
         return self._chosen
 

@@ -25,7 +25,7 @@ class StateSpace(Protocol):
         ...
 
     def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
-        """Tell which entries are points of the space, bool [*B]."""
+        """Return which entries are points of the space, bool [*B]."""
         ...
 
 

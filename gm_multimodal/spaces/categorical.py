@@ -35,7 +35,7 @@ class MaskedCategorical:
         return torch.full(batch, self.mask, dtype=torch.int64, device=noise.device)
 
     def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
-        """Tell which entries are states, the mask included, bool [*B]."""
+        """Return which entries are states, the mask included, bool [*B]."""
         return (x >= 0) & (x <= self.mask)
 
 
@@ -60,7 +60,7 @@ class Categorical:
         return torch.floor(self.size * noise.uniform(batch)).long().clamp(max=self.size - 1)
 
     def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
-        """Tell which entries are states, bool [*B]."""
+        """Return which entries are states, bool [*B]."""
         return (x >= 0) & (x < self.size)
 
 

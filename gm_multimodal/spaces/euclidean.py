@@ -32,7 +32,7 @@ class Euclidean:
         return self.scale * noise.normal((*batch, self.dim))
 
     def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
-        """Tell which entries are finite points of R^d, bool [*B]."""
+        """Return which entries are finite points of R^d, bool [*B]."""
         return torch.isfinite(x).all(-1)
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:

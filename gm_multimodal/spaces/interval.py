@@ -37,7 +37,7 @@ class Interval:
         return self.lower + (self.upper - self.lower) * noise.uniform((*batch, 1))
 
     def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
-        """Tell which entries lie in the interval, bool [*B]."""
+        """Return which entries lie in the interval, bool [*B]."""
         return ((x >= self.lower - tolerance) & (x <= self.upper + tolerance)).all(-1)
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class Rotations:
         return nearly_orthogonal(quaternion_to_matrix(noise.normal((*batch, 4))))
 
     def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
-        """Tell which matrices are orthogonal with determinant one, bool [*B]."""
+        """Return which matrices are orthogonal with determinant one, bool [*B]."""
         defect = (x @ x.mT - torch.eye(3, dtype=x.dtype, device=x.device)).abs().amax((-2, -1))
         return (defect <= tolerance) & (torch.linalg.det(x) > 0)
 

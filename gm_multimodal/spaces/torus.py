@@ -36,7 +36,7 @@ class Torus:
         return 2 * math.pi * noise.uniform((*batch, self.dim)) - math.pi
 
     def contains(self, x: Tensor, *, tolerance: float = 1e-5) -> Tensor:
-        """Tell which entries are angles in [-pi, pi], bool [*B]."""
+        """Return which entries are angles in [-pi, pi], bool [*B]."""
         return (x.abs() <= math.pi + tolerance).all(-1)
 
     def exp(self, x: Tensor, v: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def read_released(path: Path) -> Released:
     """Read a released checkpoint.
 
     Raises:
-        CheckpointError: the file is truncated or is not one of ours.
+        CheckpointError: the file is truncated or is not a checkpoint of this program.
     """
     config, metadata, weights = _read(path)
     with path.open("rb") as file:
@@ -139,7 +139,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, torch.T
             weights = {name: file.get_tensor(name) for name in file.keys()}
     except TooLarge as error:
         raise CheckpointError(
-            f"checkpoint {path} cannot be read (it {error.reason}, more than any of ours). Give another {SUFFIX} file."
+            f"checkpoint {path} cannot be read (it {error.reason}, more than any checkpoint of this "
+            f"program). Give another {SUFFIX} file."
         ) from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(

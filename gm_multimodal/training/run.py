@@ -113,12 +113,12 @@ def _continue(run: lightning.Trainer, module: MatchingModule, data: BatchData, l
     except Exception as error:
         if started.is_set or isinstance(error, UserInputError):
             raise
-        # What torch says of an unpickler that refuses tells how to run the file.
+        # What torch says of an unpickler that refuses says how to run the file.
         refuses = isinstance(error, pickle.UnpicklingError)
         said = "more than tensors and plain values" if refuses else str(error).strip() or type(error).__name__
         raise UserInputError(
-            f"{last} cannot be taken up ({said.splitlines()[0]}): it is damaged, or was not written by this training. "
-            "Move it away to train from the beginning."
+            f"{last} cannot be resumed from ({said.splitlines()[0]}): it is damaged, or was not written by this "
+            "training. Move it away to train from the beginning."
         ) from error
 
 
@@ -127,7 +127,7 @@ def _check_unpacked(last: Path) -> None:
     with zipfile.ZipFile(last) as archive:
         unpacked = sum(item.file_size for item in archive.infolist())
     if unpacked > last.stat().st_size:
-        raise UserInputError(f"{last} cannot be taken up: it would unpack to {unpacked} bytes. Move it away.")
+        raise UserInputError(f"{last} cannot be resumed from: it would unpack to {unpacked} bytes. Move it away.")
 
 
 class _Started(Callback):

@@ -245,7 +245,7 @@ def test_a_plan_is_told_and_nothing_is_written(run, structure, tmp_path):
     assert "= A16-31 (structure and sequence given)" in out
     assert list((tmp_path / "here").iterdir()) == []
     code, _, err = run("design", "omit=CX", "validate=true")
-    assert (code, "'X' is no residue type" in err) == (2, True)
+    assert (code, "'X' is not a residue type" in err) == (2, True)
 
 
 def test_the_function_does_what_the_command_does(design, tiny_checkpoint, structure, tmp_path):

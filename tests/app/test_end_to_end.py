@@ -172,7 +172,7 @@ def test_doctor_says_everything_before_it_refuses(run):
     code, out, err = run("doctor", "checkpoint=missing", "device=cpu")
     assert code == 2
     assert "checkpoint=missing" in err
-    assert "torch" in out and "All is well" not in out
+    assert "torch" in out and "Everything works" not in out
 
 
 def test_doctor_names_a_missing_package(run, tiny_checkpoint, monkeypatch):

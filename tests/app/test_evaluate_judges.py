@@ -69,7 +69,7 @@ def test_without_a_request_no_judge_has_a_column(run, tmp_path, designs):
         (["esmfold=weights"], "esmfold=weights needs the package transformers: pip install transformers"),
         (["likelihood=nobody"], "likelihood=nobody: checkpoint=nobody is neither a file nor a shipped checkpoint"),
         (["fold_command=my_fold {fasta}"], "lacks {out}"),
-        (["fold_command=no_such_fold {fasta} {out}"], "no_such_fold is no program that can be found"),
+        (["fold_command=no_such_fold {fasta} {out}"], "no_such_fold was not found"),
         (["fold_command=x {fasta} {out}", "esmfold=y"], "esmfold and fold_command are both given"),
         (["mpnn_sequences=0"], "mpnn_sequences=0 is below 1"),
         (["seed=-1"], "seed=-1 is below 0"),

@@ -64,7 +64,7 @@ def test_absent_device(run, sampler, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     code, _, err = run("design", "device=cuda")
     assert code == 2
-    assert "device=cuda is not there" in err
+    assert "device=cuda is not available" in err
 
 
 def test_bugs_end_in_one_line_and_exit_code_1(run, sampler):

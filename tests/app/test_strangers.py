@@ -295,7 +295,7 @@ def test_no_state_of_a_training_runs(payload, stopped, tmp_path, monkeypatch, ca
     finally:
         last.write_bytes(before)
     line = refused((code, *capfd.readouterr()))
-    assert "last.ckpt cannot be taken up" in line
+    assert "last.ckpt cannot be resumed from" in line
 
 
 def test_the_record_of_a_run_is_read_as_plain_values(run, tiny_checkpoint):

@@ -110,7 +110,7 @@ def test_a_batch_as_python_2_wrote_it_is_read(tmp_path):
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "asks for 'os.system'"),
         (b"\x80\x02cnumpy\nndarray\n)\x81.", "NEWOBJ does more"),
         (b"\x80\x02cnumpy\nndarray\n)R.", "calls numpy.ndarray"),
-        (b"\x80\x02cnumpy\nndarray\n.", "half an array"),
+        (b"\x80\x02cnumpy\nndarray\n.", "an incomplete array"),
         (b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n)R.", "an array without contents"),
         (b"\x80\x02}K\x01K\x02s.", "a key of kind int"),
         (b"\x80\x02}}K\x02s.", "a key of kind dict"),
@@ -203,7 +203,7 @@ def test_plain_npz_files_are_read(tmp_path, layout):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": COLOUR}, r"has \['pictures'\]; wanted"),
+        ({"pictures": COLOUR}, r"has \['pictures'\]; expected"),
         ({"images": COLOUR / 255}, "float64; give bytes"),
         ({"images": COLOUR[0, 0]}, "shape"),
         ({"images": COLOUR, "labels": LABELS[1:]}, "give 20 whole numbers"),

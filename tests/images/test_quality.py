@@ -43,7 +43,7 @@ def test_digits_are_learned_in_a_hundred_steps_and_the_seed_decides_all(classifi
         ({"shape": [1, 8, 8], "classes": 10**10, "data": "x"}, "its classes are 10000000000"),
         ({"shape": [10**6, 8, 8], "classes": 2, "data": "x"}, "its channels are 1000000"),
         ({"shape": [1, 8, "8"], "classes": 2, "data": "x"}, "its width are 8"),
-        ({"shape": 3, "classes": 2, "data": "x"}, "no classifier"),
+        ({"shape": 3, "classes": 2, "data": "x"}, "cannot be read as a classifier"),
     ],
 )
 def test_a_classifier_of_absurd_size_is_refused(tmp_path, settings, reason):
@@ -70,7 +70,7 @@ def test_a_classifier_is_kept_in_a_file(classifier, tmp_path):
     with pytest.raises(CheckpointError, match="none"):
         load_classifier(tmp_path / "none")
     (tmp_path / "other").write_bytes(b"nonsense")
-    with pytest.raises(CheckpointError, match="other is no classifier"):
+    with pytest.raises(CheckpointError, match="other cannot be read as a classifier"):
         load_classifier(tmp_path / "other")
 
 

@@ -26,10 +26,10 @@ def test_omitted_types_and_biases():
 @pytest.mark.parametrize(
     ("omit", "bias", "message"),
     [
-        ("CX", None, "'X' is no residue type"),
-        (None, "A=1", "'A=1' is no letter with a number"),
-        (None, "A:nan", "is no letter with a number"),
-        (None, "Z:1", "'Z' is no residue type"),
+        ("CX", None, "'X' is not a residue type"),
+        (None, "A=1", "'A=1' is not a letter with a number"),
+        (None, "A:nan", "is not a letter with a number"),
+        (None, "Z:1", "'Z' is not a residue type"),
         (RESIDUES, None, "leaves no residue type"),
     ],
 )

@@ -154,12 +154,12 @@ def test_a_chain_of_the_input_keeps_its_names_and_a_new_one_takes_a_free_letter(
 
 
 REFUSED = [
-    ("10,A21-23,10", "A21-23: made.pdb has no residue A21; present are A 1-20, 26-40; B -3-12; 7 1-5"),
+    ("10,A21-23,10", "A21-23: made.pdb has no residue A21; it has A 1-20, 26-40; B -3-12; 7 1-5"),
     ("A18-28", "has no residues between A20 and A26"),
-    ("10,C1-5", "no chain C; present are A 1-20"),
+    ("10,C1-5", "no chain C; it has A 1-20"),
     ("10-40", "takes no residue of made.pdb"),
     ("A1-5,10,A5-8", "takes residue A5 twice"),
-    ("40-10,A1", "40-10 is no number of new residues"),
+    ("40-10,A1", "40-10 is not a number of new residues"),
     ("A5-1", "A5-1 ends before it begins"),
     ("A1-B3", "begins in chain A and ends in chain B"),
     ("A1-5,/0", "a chain without residues"),

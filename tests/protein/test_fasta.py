@@ -39,7 +39,7 @@ def test_letters_beyond_the_twenty_are_replaced_and_said(tmp_path):
         (">x\nACGTACGTACGTTAGC\n", "letters of DNA or RNA"),
         (">x\nACGUACGUACGUUAGC\n", "letters of DNA or RNA"),
         ("MKVLI\n", "its first line is not `>name` but 'MKVLI'"),
-        ("<!DOCTYPE html>\n<html></html>", "no FASTA file"),
+        ("<!DOCTYPE html>\n<html></html>", "not a FASTA file"),
         (">x\nMK-VLI\n", "letter 3 of record x is '-'"),
         (">x\nMKV1LI\n", "letter 4 of record x is '1'"),
         (f">a\nMK\n>{'n' * 200_000}\nMK\n", "record 2 has a name of 200,000 letters"),

@@ -172,7 +172,7 @@ def test_more_residues_than_pdb_numbers_are_refused(tmp_path):
 
 
 def test_unknown_suffixes_are_refused(tmp_path, backbone):
-    with pytest.raises(UserInputError, match=r"ends in '\.xyz'; known are \.pdb and \.cif"):
+    with pytest.raises(UserInputError, match=r"ends in '\.xyz'; choose \.pdb or \.cif"):
         write_structure(tmp_path / "design.xyz", unbroken(backbone, TOKENS), CONFIDENCE, **TEXTS)
 
 

@@ -67,7 +67,7 @@ def within(key: str, value: float, low: float, high: float) -> None:
         UserInputError: The value is outside.
     """
     if not low <= value <= high:
-        raise UserInputError(f"{key}={value} is not from {low} to {high}: give a number of that range.")
+        raise UserInputError(f"{key}={value} is not from {low} to {high}: give a number in that range.")
 
 
 def one_of(key: str, value: object, choices: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ def report_failure(error: BaseException, command: str = "") -> int:
         command: which command ran, if any had begun.
 
     Returns:
-        2 for what the user can mend, 130 after Ctrl-C, 1 for everything else (a mistake of ours).
+        2 for what the user can mend, 130 after Ctrl-C, 1 for everything else (an internal error).
     """
     if os.environ.get(TRACEBACK, "0") not in ("", "0"):
         show_trace("".join(traceback.format_exception(error)))
@@ -32,11 +32,11 @@ def report_failure(error: BaseException, command: str = "") -> int:
         remark(f"{program}: error", str(error))
         return 2
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        remark(f"{program}: error", f"{error.filename} is longer than any name of a file: check what was typed.")
+        remark(f"{program}: error", f"{error.filename} is too long for a file name: check what was typed.")
         return 2
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     remark(
-        f"{program}: an error that is not yours",
+        f"{program}: internal error",
         f"{_one_line(kind)}. Set {TRACEBACK}=1 to see where it arose, and please report it.",
     )
     return 1

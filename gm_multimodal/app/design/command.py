@@ -182,6 +182,6 @@ def _explain_memory(batch_size: int, length: int) -> Iterator[None]:
             raise
         smaller = f"batch_size={batch_size // 2}" if batch_size > 1 else "something shorter"
         raise UserInputError(
-            f"memory does not suffice for {batch_size} designs of {length} residues at once: "
+            f"out of memory for {batch_size} designs of {length} residues at once: "
             f"give {smaller} and, as that is another run, another out=FOLDER."
         ) from error

@@ -134,13 +134,13 @@ class RunFolder:
         """Return the rows of the designs that are complete on disk, by index.
 
         Raises:
-            UserInputError: designs.csv has other columns than ours.
+            UserInputError: designs.csv has other columns than such a table.
         """
         rows = {self._index(row): row for row in _rows(self.path / _TABLE)}
         return {index: row for index, row in sorted(rows.items()) if self._has_files(index)}
 
     def refuse_foreign(self, indices: Iterable[int]) -> None:
-        """Refuse to make designs where a file stands that no run of ours wrote; a killed run may have left its own.
+        """Refuse to make designs where a file stands that no run wrote; a killed run may have left its own.
 
         Raises:
             UserInputError: Naming the file.
@@ -162,7 +162,7 @@ class RunFolder:
         Copies that were made before and are no longer among them go; anything else stays as it is.
 
         Raises:
-            UserInputError: A file that is not a copy of ours stands in the place of one.
+            UserInputError: A file that is not a copy of a design stands in the place of one.
         """
         folder = own_folder(self.path / _BEST)
         if not _rows(folder / _TABLE):
@@ -223,7 +223,7 @@ def _rows(table: Path) -> Sequence[Row]:
     """Return the rows of a table of designs; none if there is no table.
 
     Raises:
-        UserInputError: It has other columns than ours.
+        UserInputError: It has other columns than such a table.
     """
     if not table.exists():
         return []

@@ -34,7 +34,7 @@ def read_task(config: DesignConfig) -> Task:
 
 
 def read_codesign(config: DesignConfig) -> Codesign:
-    """Read nothing: a chain of so many residues is designed."""
+    """Read nothing: a chain of that many residues is designed."""
     return Codesign(config.chain_length)
 
 

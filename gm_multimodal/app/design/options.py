@@ -113,7 +113,7 @@ class DesignConfig:
         """Designs of each input.
 
         Raises:
-            UserInputError: `num_designs` is no whole number.
+            UserInputError: `num_designs` is not a whole number.
         """
         if self.num_designs == "auto":
             return AUTO_NUMBER if self.keep_best is None else TO_CHOOSE_FROM * self.keep_best
@@ -126,7 +126,7 @@ class DesignConfig:
         """Residues of a chain that is designed from nothing.
 
         Raises:
-            UserInputError: `length` is no whole number.
+            UserInputError: `length` is not a whole number.
         """
         if self.length == "auto":
             return AUTO_LENGTH
@@ -145,7 +145,7 @@ class DesignConfig:
             return None
         match = _RANGE.fullmatch(str(self.length))
         if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise UserInputError(f"length={self.length} is no total of residues: give a number, or a range like 60-90.")
+            raise UserInputError(f"length={self.length} is not a number of residues: give one, or a range like 60-90.")
         return int(match[1]), int(match[2] or match[1])
 
     def _check_options_of_tasks(self) -> None:
@@ -175,10 +175,10 @@ class DesignConfig:
                 continue
             if argument not in node:
                 offers = _offering(factor, option)
-                raise UserInputError(f"{option}={value} is without effect here: add process/{factor}={offers}.")
+                raise UserInputError(f"{option}={value} has no effect here: add process/{factor}={offers}.")
             if node[argument] != value:
                 raise UserInputError(
-                    f"{option}={value} and process.{factor}.{argument}={node[argument]} are two values of one thing: "
+                    f"{option}={value} and process.{factor}.{argument}={node[argument]} set the same thing: "
                     "leave one of them out."
                 )
 

@@ -25,7 +25,7 @@ class TaskEntry:
             structure that settles early meets a fixed frame less well (of the CA distances where motif and new residues
             meet, 0.51 were right against 0.68; docs/measurements/tasks.md).
         starts_from_input: whether the simulation begins at `start_time` with the input, and not with noise.
-        has_mapping: whether mapping.csv tells where the residues of the input stand.
+        has_mapping: whether mapping.csv says where the residues of the input stand.
     """
 
     needs: tuple[str, ...]

@@ -42,7 +42,7 @@ def doctor(config: DoctorConfig) -> None:
             problems.append(problem)
     if problems:
         raise UserInputError(" ".join(str(problem) for problem in problems))
-    show("All is well: `gm-multimodal design` will run.")
+    show("Everything works: `gm-multimodal design` will run.")
 
 
 def _look_at_device(config: DoctorConfig) -> None:

@@ -60,7 +60,7 @@ def structure_files(key: str, pattern: str) -> list[Path]:
 
 
 def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structure], list[Rejected]]:
-    """Read every chain of the files of so many bytes at most, unpacked; the reason of each that cannot be read.
+    """Read every chain of the files of at most `max_bytes` bytes, unpacked; the reason of each that cannot be read.
 
     A structure is named after its file, with as many folders as the names need to differ, and after its chain where
     the file has several.

@@ -33,7 +33,7 @@ def read_table(path: Path, numbers: Collection[str] = ()) -> tuple[tuple[str, ..
         numbers: columns whose cells are finite numbers or empty.
 
     Raises:
-        UserInputError: It is not such a table, or is larger than any of ours.
+        UserInputError: It is not such a table, or is larger than any that this program writes.
     """
     rows: list[dict[str, str]] = []
     try:

@@ -74,7 +74,7 @@ def only_run_in(folder: Path, part: str = "") -> Iterator[None]:
                 place.unlink()
             remark(
                 "gm-multimodal: warning",
-                f"{folder} lies on a file system without locks ({error.strerror}): see to it that no other run "
+                f"{folder} lies on a file system without locks ({error.strerror}): make sure that no other run "
                 "writes there.",
             )
     try:
@@ -97,7 +97,7 @@ def is_of_a_lock(file: Path) -> bool:
 
 
 def refuse_foreign(folder: Path, names: Iterable[str]) -> None:
-    """Refuse a folder where nothing is known to be ours if a file stands where we would write.
+    """Refuse a folder that no command is known to have written, if a file stands where one would write.
 
     Raises:
         UserInputError: Naming the file.

@@ -51,13 +51,13 @@ class BenchmarkResults:
         """Return the rows that are done.
 
         Raises:
-            UserInputError: the file has other columns than ours.
+            UserInputError: the file has other columns than such a table.
         """
         if not self.path.exists():
             return {}
         columns, rows = read_table(self.path, COLUMNS[1:])
         if columns != COLUMNS:
-            raise UserInputError(f"{self.path} has other columns than a benchmark's: move it away, or give other out=.")
+            raise UserInputError(f"{self.path} has other columns than a benchmark: move it away, or give another out=.")
         return {_cell(row): row for row in rows}
 
     def add(self, row: Row) -> None:

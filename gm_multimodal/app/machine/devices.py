@@ -19,7 +19,7 @@ def resolve_device(name: str) -> torch.device:
     if not available[name]:
         there = ", ".join(kind for kind, is_there in available.items() if is_there)
         raise UserInputError(
-            f"device={name} is not there: PyTorch {torch.__version__} sees {there} on this machine. Give device=auto."
+            f"device={name} is not available: PyTorch {torch.__version__} sees {there} here. Give device=auto."
         )
     if name == "cuda":
         torch.use_deterministic_algorithms(True, warn_only=True)

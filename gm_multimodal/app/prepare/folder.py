@@ -64,8 +64,8 @@ class PrepareFolder:
             made_with: versions, which must be equal too.
 
         Raises:
-            UserInputError: It cannot be written, holds files but no dataset of ours, or another one, or the dataset
-                was replaced by one that is not ours.
+            UserInputError: It cannot be written, holds other files or another dataset, or the dataset was
+                replaced by a file that `prepare` did not write.
         """
         wanted = {**record, _RECORD.mark: dict(made_with)}
         with writing(self.path):

@@ -121,4 +121,4 @@ def _say_what_came(provenance: dict[str, Any], last_step: int, config: FinetuneC
         stopped += f" of {config.trainer['max_steps']}"
     show(f"Weights of step {provenance['steps']}{stopped}.")
     if after[HELD_OUT_LOSS] >= before[HELD_OUT_LOSS]:
-        show("The held-out loss did not fall: the checkpoint knew such chains as well as these can teach it.")
+        show("The held-out loss did not fall: the checkpoint knew chains like these already.")

@@ -83,7 +83,7 @@ def training_folder(config: RunConfig, *may_differ: str, **more: str) -> Iterato
 
 
 def _check_release(out: Path) -> None:
-    """Refuse a folder of ours in which another file has taken the place of the released checkpoint."""
+    """Refuse a folder in which another file has taken the place of the released checkpoint."""
     if in_the_way(out, [RELEASED]):
         try:
             read_released(out / RELEASED)

@@ -18,7 +18,7 @@ _MOST_LABEL: Final = 1 << 31
 
 
 def is_cifar(folder: Path) -> bool:
-    """Tell whether the folder has a Python batch of CIFAR-10."""
+    """Return whether the folder has a Python batch of CIFAR-10."""
     return any((folder / name).is_file() for names in _BATCHES.values() for name in names)
 
 

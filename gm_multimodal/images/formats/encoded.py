@@ -27,7 +27,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def is_picture_folder(folder: Path) -> bool:
-    """Tell whether PNG or JPEG files lie in the folder, in its folders, or in its ``train`` and ``test``."""
+    """Return whether PNG or JPEG files lie in the folder, in its folders, or in its ``train`` and ``test``."""
     part = folder / "train" if (folder / "train").is_dir() else folder
     return next(_files(part), None) is not None
 

@@ -19,7 +19,7 @@ _SPELLINGS: Final = ("{}-{}-idx{}-ubyte.gz", "{}-{}-idx{}-ubyte", "{}-{}.idx{}-u
 
 
 def is_idx(folder: Path) -> bool:
-    """Tell whether the folder has idx files of images."""
+    """Return whether the folder has idx files of images."""
     return any(_find(folder, prefix, "images", 3) for prefix in _PREFIX.values())
 
 
@@ -46,7 +46,7 @@ def _find(folder: Path, prefix: str, kind: str, axes: int) -> Path | None:
 
 
 def _read(path: Path, axes: int, max_bytes: int) -> npt.NDArray[np.uint8]:
-    """Read an array of unsigned bytes with so many axes; not a byte more than its header announces."""
+    """Read an array of unsigned bytes with `axes` axes; not a byte more than its header announces."""
     try:
         with open_unpacked(path, max_bytes) as file:
             header = file.read(4)

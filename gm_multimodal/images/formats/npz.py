@@ -26,7 +26,7 @@ Arrays = Mapping[str, npt.NDArray]
 
 
 def is_imagenet(folder: Path) -> bool:
-    """Tell whether the folder has the npz batches of downsampled ImageNet."""
+    """Return whether the folder has the npz batches of downsampled ImageNet."""
     return any(folder.glob("train_data_batch_*.npz"))
 
 
@@ -126,7 +126,7 @@ def _read_array(file: IO[bytes], max_bytes: int) -> npt.NDArray:
 def _plain(path: Path, arrays: Arrays, prefix: str) -> RawImages:
     images = next((arrays[f"{prefix}{key}"] for key in ("images", "data") if f"{prefix}{key}" in arrays), None)
     if images is None:
-        raise DatasetError(f"{path} has {sorted(arrays)}; wanted are {_WANTED}")
+        raise DatasetError(f"{path} has {sorted(arrays)}; expected: {_WANTED}")
     labels = next((arrays[f"{prefix}{key}"] for key in ("labels", "label") if f"{prefix}{key}" in arrays), None)
     return RawImages(_images(path, images), None if labels is None else _labels(path, labels, len(images)))
 

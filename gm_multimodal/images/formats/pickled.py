@@ -132,7 +132,7 @@ class _Machine:
             (state,) = self._take(1)
             _build(self.stack[-1], _of_kind(state, tuple))
         elif name not in ("PROTO", "FRAME"):
-            raise Unreadable(f"its instruction {name} does more than put plain values together")
+            raise Unreadable(f"its instruction {name} does more than build plain values")
 
     def _take(self, count: int) -> list[Any]:
         if len(self.stack) < count:
@@ -169,13 +169,13 @@ def _value(item: Any) -> Any:
             raise Unreadable("it has an array without contents")
         return item.value
     if isinstance(item, _Name | _Mark | _DType):
-        raise Unreadable("it has half an array as a value")
+        raise Unreadable("it has an incomplete array as a value")
     return item
 
 
 def _key(item: Any) -> str | bytes:
     if type(item) not in (str, bytes):
-        raise Unreadable(f"it has a key of kind {type(item).__name__.strip('_')}; keys are texts")
+        raise Unreadable(f"it has a key of kind {type(item).__name__.strip('_')}; keys must be text")
     return item
 
 
@@ -183,7 +183,7 @@ def _called(name: str, arguments: tuple[Any, ...]) -> Any:
     if name == _ENCODE:
         text, encoding = arguments
         if encoding not in ("latin1", "latin-1"):
-            raise Unreadable("it encodes text in another way than numpy does")
+            raise Unreadable("it encodes text differently from numpy")
         return _of_kind(text, str).encode("latin-1")
     if name == _DTYPE:
         kind = arguments[0].decode("latin-1") if type(arguments[0]) is bytes else _of_kind(arguments[0], str)

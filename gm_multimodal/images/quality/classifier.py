@@ -1,6 +1,6 @@
 """A small classifier trained on the same data, whose features and labels judge samples.
 
-Fréchet distances in its features compare samplers on one data set. They are no FID, which is in Inception's features
+Fréchet distances in its features compare samplers on one data set. They are not FIDs, which are in Inception's features
 (see `quality.inception`), and no figure of another data set or another classifier compares with them.
 """
 
@@ -116,7 +116,7 @@ def load_classifier(path: str | Path) -> Classifier:
     """Read what `Classifier.save` wrote.
 
     Raises:
-        CheckpointError: The file is missing, too large, or is no classifier of images.
+        CheckpointError: The file is missing, too large, or not a classifier of images.
     """
     try:
         check_weights(Path(path))
@@ -128,10 +128,10 @@ def load_classifier(path: str | Path) -> Classifier:
         network = ConvNet(channels, max(height, width), classes)
         network.load_state_dict(weights)
     except TooLarge as error:
-        raise CheckpointError(f"{path} is no classifier of images that can be read (it {error.reason})") from error
+        raise CheckpointError(f"{path} cannot be read as a classifier of images (it {error.reason})") from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path} is no classifier of images that can be read ({reason})") from error
+        raise CheckpointError(f"{path} cannot be read as a classifier of images ({reason})") from error
     return Classifier(network.eval(), (channels, height, width), classes, data)
 
 

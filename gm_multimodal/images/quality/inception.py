@@ -44,7 +44,7 @@ def inception_features(path: str | Path, points: Tensor, device: torch.device) -
     except RuntimeError as error:
         first_line = str(error).strip().splitlines()[0]
         raise CheckpointError(
-            f"inception {path} cannot be run ({first_line}); wanted is the TorchScript file inception-2015-12-05.pt"
+            f"inception {path} cannot be run ({first_line}); give the TorchScript file inception-2015-12-05.pt"
         ) from error
     return torch.cat(parts).float().cpu()
 

@@ -39,7 +39,7 @@ class EsmFold:
         self._path = Path(path).expanduser()
         if not (self._path / "config.json").is_file():
             raise UserInputError(
-                f"esmfold={path} is no folder with a config.json: give one that holds the weights of "
+                f"esmfold={path} is not a folder with a config.json: give one that holds the weights of "
                 "facebook/esmfold_v1 (8 GB); nothing is downloaded."
             )
         from transformers import EsmForProteinFolding

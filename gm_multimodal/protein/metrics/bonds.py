@@ -1,8 +1,8 @@
 """Peptide bonds, bond angles and omega of a backbone.
 
 Every function takes one chain, [L, 4, 3] with the atoms N, CA, C, O in Angstrom, and `bonded`, [L - 1]: False where
-residues are missing between two rows of a file, so that a gap in a crystal structure is no broken bond. Shares are in
-[0, 1]; None where a chain has nothing to count.
+residues are missing between two rows of a file, so that a gap in a crystal structure is not a broken bond. Shares are
+in [0, 1]; None where a chain has nothing to count.
 """
 
 from typing import Final

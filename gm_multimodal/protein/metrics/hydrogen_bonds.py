@@ -93,7 +93,7 @@ def hydrogen_bonds(coordinates: Floats, tokens: npt.NDArray[np.int64], bonded: B
 
 
 def bridges(bonds: Bools, bonded: Bools) -> Bools:
-    """Tell which pairs of residues form a bridge, parallel or antiparallel, [L, L]: what ladders are made of.
+    """Return which pairs of residues form a bridge, parallel or antiparallel, [L, L]: what ladders are made of.
 
     Args:
         bonds: [L, L], from `hydrogen_bonds`.
@@ -122,7 +122,7 @@ def _bends(coordinates: Floats, piece: npt.NDArray[np.int64]) -> Bools:
 
 
 def _turns(bonds: Bools, piece: npt.NDArray[np.int64], size: int) -> Bools:
-    """Tell where an n-turn begins, [L]: the C=O of i bonded to the N-H of i + n."""
+    """Return where an n-turn begins, [L]: the C=O of i bonded to the N-H of i + n."""
     turns = np.zeros(len(bonds), dtype=bool)
     if len(bonds) > size:
         turns[:-size] = np.diagonal(bonds, size) & (piece[:-size] == piece[size:])
@@ -161,7 +161,7 @@ def _bridges(bonds: Bools, piece: npt.NDArray[np.int64]) -> _Bridges:
 
 
 def _strands(bridges: _Bridges, piece: npt.NDArray[np.int64]) -> tuple[Bools, Bools]:
-    """Tell which residues lie in a ladder of two bridges or more, [L], and which are in any bridge, [L].
+    """Return which residues lie in a ladder of two bridges or more, [L], and which are in any bridge, [L].
 
     Bridges of one kind follow each other in a ladder where one strand moves by at most 2 residues and the other by at
     most 5; what lies between them (a bulge) belongs to the strands.

@@ -250,7 +250,7 @@ def _in_portions(compute: Callable[[Integers], tuple[Motion, Floats]], count: in
 
 
 def _within(size: int, lengths: Integers) -> Bools:
-    """Tell which of `size` padded places belong to chains of these lengths, [size, P]."""
+    """Return which of `size` padded places belong to chains of these lengths, [size, P]."""
     return np.arange(size)[:, None] < lengths
 
 

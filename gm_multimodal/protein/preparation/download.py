@@ -137,7 +137,7 @@ def _file_url(content: bytes, entry: DatabaseEntry) -> str:
     """Return the address of the file of an entry from the AlphaFold database's description of its models.
 
     Raises:
-        ValueError: It is no such description, or does not name that file.
+        ValueError: It is not such a description, or does not name that file.
     """
     try:
         models = json.loads(content)

@@ -61,7 +61,7 @@ def find(structures: str) -> list[Source] | list[DatabaseEntry]:
     The order is that of the names, whatever the file system says.
 
     Raises:
-        UserInputError: Nothing is there, or a line of the list is no id.
+        UserInputError: Nothing is there, or a line of the list is not an id.
     """
     place = Path(structures)
     if place.is_dir():
@@ -101,9 +101,7 @@ def _read_ids(path: Path) -> list[DatabaseEntry]:
         if text:
             entries.append(_entry(path, number, text))
     if not entries:
-        raise UserInputError(
-            f"structures={path} lists no id: write one of the PDB or of the AlphaFold database a line."
-        )
+        raise UserInputError(f"structures={path} lists no id: write one PDB or AlphaFold database id per line.")
     return list(dict.fromkeys(sorted(entries, key=lambda entry: (entry.id, entry.chain or ""))))
 
 
@@ -113,6 +111,6 @@ def _entry(path: Path, number: int, text: str) -> DatabaseEntry:
     if match := _ALPHAFOLD_ID.fullmatch(text):
         return DatabaseEntry(match["id"], True)
     raise UserInputError(
-        f"structures={path}, line {number}: {text[:40]!r} is no id: write 1abc or 1abc_A for the PDB, P12345 or "
+        f"structures={path}, line {number}: {text[:40]!r} is not an id: write 1abc or 1abc_A for the PDB, P12345 or "
         "AF-P12345-F1 for the AlphaFold database."
     )

@@ -28,7 +28,7 @@ class Absent(Exception):
 
 
 class Unanswered(Exception):
-    """There was no usable answer now; the text says why, in words of our own."""
+    """There was no usable answer now; the text says why, in our own words."""
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
@@ -47,7 +47,7 @@ class Patience:
         read_timeout: seconds between two parts of an answer.
         waits: seconds before the second request, the third, and so on; none follows the last.
         longest_wait: seconds that a server may ask for by Retry-After; it is not given more.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     max_bytes: int

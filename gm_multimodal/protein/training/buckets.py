@@ -6,7 +6,7 @@ from typing import Final, final
 import numpy as np
 
 PAIRS_PER_RESIDUE: Final = 160
-"""A batch has at most so many times as many pairs as residues, so that one of long chains does not take much longer."""
+"""Most pairs of residues for each residue of a batch, so that one of long chains does not take much longer."""
 
 
 @final

@@ -90,7 +90,7 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
 
 def test_a_folder_without_weights_and_an_absent_package_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    with pytest.raises(UserInputError, match=r"is no folder with a config.json"):
+    with pytest.raises(UserInputError, match=r"is not a folder with a config.json"):
         EsmFold(tmp_path)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserInputError, match="pip install transformers"):

@@ -79,7 +79,7 @@ def test_a_command_that_leaves_nothing_is_told_what_to_leave(subject):
 
 
 def test_a_program_that_does_not_exist_is_found_out_at_once():
-    with pytest.raises(UserInputError, match="no_such_fold is no program that can be found"):
+    with pytest.raises(UserInputError, match="no_such_fold was not found"):
         FoldCommand("no_such_fold {fasta} {out}")
 
 

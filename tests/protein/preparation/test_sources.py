@@ -35,7 +35,7 @@ def test_lists_of_ids(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("1abc\nhello world\n", "line 2: 'hello world' is no id"),
+        ("1abc\nhello world\n", "line 2: 'hello world' is not an id"),
         ("# nothing\n", "lists no id"),
         (b"\xff\xfe", "neither"),
     ],

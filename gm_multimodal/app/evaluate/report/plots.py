@@ -185,7 +185,7 @@ def _beyond(count: int) -> str:
 
 
 def _range(ours: Floats, theirs: Floats) -> tuple[float, float]:
-    """Least and greatest of ours and of 98 % of theirs with a margin, not below 0 where nothing is.
+    """Least and greatest of the designs and of 98 % of the reference with a margin, not below 0 where nothing is.
 
     One odd structure of the reference would press all others together. Something sensible for one value or none.
     """
