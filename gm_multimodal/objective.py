@@ -23,7 +23,7 @@ class Matching:
     """What one evaluation of the loss gives.
 
     Attributes:
-        parts: mean loss per generated site of each factor, unweighted, [] each.
+        parts: mean loss per generated site of which there are data, of each factor, unweighted, [] each.
         total: sum of weight * part, [].
         predictions: what the network said of each factor.
         outputs: the network's outputs that they were read from, [B, N, *output_shape] per factor.
@@ -40,7 +40,7 @@ class Matching:
 def corrupt(product: Product, known: Known, times: Mapping[str, Tensor], noise: Noise) -> State:
     """Draw x_t ~ p_t(. | z) for every factor, z being `known.values`; given sites keep their values.
 
-    Sites whose x_t was drawn beforehand keep that.
+    Sites whose x_t was drawn beforehand keep that; where there are no data, x_t is a draw of the prior.
 
     Args:
         product: the factors.
@@ -58,6 +58,8 @@ def corrupt(product: Product, known: Known, times: Mapping[str, Tensor], noise: 
         if name in known.drawn:
             drawn = known.drawn[name]
             x = torch.where(expand_as(drawn.sites, x), drawn.points, x)
+        if name in known.absent:
+            x = torch.where(expand_as(known.absent[name], x), x0, x)
         state[name] = x
     return known.overwrite(state)
 
@@ -157,7 +159,7 @@ def matching_loss(
     predictions = read(outputs, product, state, times)
     parts = {}
     for name, prediction in predictions.items():
-        free = known.free(name)
-        parts[name] = (prediction.loss(known.target(name)) * free).sum() / free.sum().clamp(min=1)
+        fitted = known.fitted(name)
+        parts[name] = (prediction.loss(known.target(name)) * fitted).sum() / fitted.sum().clamp(min=1)
     total = torch.stack([product[name].weight * part for name, part in parts.items()]).sum()
     return Matching(parts, total, predictions, outputs, times)

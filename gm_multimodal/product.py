@@ -131,12 +131,16 @@ class Known:
         mask: True = given, [B, N] per factor; of a factor that is left out nothing is given.
         sites: which sites are present, and what is known of them beside the state.
         drawn: in training, factors whose noised points were partly drawn beforehand.
+        absent: in training, True = the data say nothing of this site, bool [B, N] per factor; there are data of all
+            sites of a factor that is left out. A site without data is not given, whatever the mask says, its noised
+            point is a draw of the prior, and it has no loss; the value there may be any point.
     """
 
     values: State
     mask: Mapping[str, Tensor]
     sites: Sites
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    absent: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what does not say of which sites something is known."""
@@ -144,7 +148,14 @@ class Known:
 
     def free(self, name: str) -> Tensor:
         """Return which sites of a factor are generated, bool [B, N]."""
-        return ~self.mask[name] & self.sites.present if name in self.mask else self.sites.present
+        if name not in self.mask:
+            return self.sites.present
+        given = self.mask[name] & ~self.absent[name] if name in self.absent else self.mask[name]
+        return ~given & self.sites.present
+
+    def fitted(self, name: str) -> Tensor:
+        """Return which sites of a factor have a loss, bool [B, N]: those generated of which there are data."""
+        return self.free(name) & ~self.absent[name] if name in self.absent else self.free(name)
 
     def overwrite(self, state: State) -> State:
         """Return the state with the given values in place."""

@@ -9,7 +9,6 @@ from torch import Tensor
 from gm_multimodal.noise import Noise
 from gm_multimodal.spaces.base import Manifold, expand_as
 from gm_multimodal.spaces.categorical import draw_categorical
-from gm_multimodal.spaces.rotations import Rotations
 
 # 1 - t below which a tangent is no longer resolved in single precision; such points have arrived.
 SMALLEST_REMAINDER = 1e-4
@@ -69,17 +68,18 @@ class TangentPrediction:
 @final
 @dataclass(frozen=True)
 class TangentMixture:
-    """Reads the output [*B, 5 K] on SO(3) as (m_k, log s_k, logit_k), in the frame of x_t: invariant under rotations.
+    """Reads the output [*B, (d + 2) K] as (m_k, log s_k, logit_k), d being the dimension of the manifold.
 
-    One component has no logit: the output is [*B, 4]. On the geodesic path v is the constant velocity of the particle,
-    |v| <= pi; a prediction is not truncated to that ball, because a posterior of finite width has mass beyond it.
+    Means are in the frame of x_t: on SO(3) the law is invariant under rotations. One component has no logit: the
+    output is [*B, d + 1]. On the geodesic path v is the constant velocity of the particle; a prediction is not
+    truncated to the |v| that geodesics have, because a posterior of finite width has mass beyond it.
 
     Attributes:
-        space: SO(3).
+        space: the manifold.
         components: K.
     """
 
-    space: Rotations
+    space: Manifold
     components: int = 1
 
     def __post_init__(self) -> None:
@@ -89,8 +89,9 @@ class TangentMixture:
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """(5 K,), or (4,) for one component."""
-        return (4,) if self.components == 1 else (5 * self.components,)
+        """((d + 2) K,), or (d + 1,) for one component."""
+        d = self.space.tangent_dim
+        return (d + 1,) if self.components == 1 else ((d + 2) * self.components,)
 
     @property
     def predicts(self) -> type:
@@ -98,8 +99,8 @@ class TangentMixture:
         return TangentPrediction
 
     def __call__(self, output: Tensor, x: Tensor, t: Tensor) -> TangentPrediction:
-        """Split the output into means [*B, 3 K], log scales [*B, K] and logits [*B, K]."""
-        k = self.components
-        means, log_scales, logits = output.split([3 * k, k, output.shape[-1] - 4 * k], -1)
+        """Split the output into means [*B, d K], log scales [*B, K] and logits [*B, K]."""
+        k, d = self.components, self.space.tangent_dim
+        means, log_scales, logits = output.split([d * k, k, output.shape[-1] - (d + 1) * k], -1)
         logits = logits if k > 1 else torch.zeros_like(log_scales)
-        return TangentPrediction(self.space, x, t, means.unflatten(-1, (k, 3)), log_scales, logits)
+        return TangentPrediction(self.space, x, t, means.unflatten(-1, (k, d)), log_scales, logits)

@@ -33,6 +33,11 @@ class StateSpace(Protocol):
 class Manifold(StateSpace, Protocol):
     """A space with geodesics; tangent vectors are given in coordinates of an orthonormal frame, [*B, *T]."""
 
+    @property
+    def tangent_dim(self) -> int:
+        """Number of coordinates of a tangent vector, *T = (tangent_dim,)."""
+        ...
+
     def exp(self, x: Tensor, v: Tensor) -> Tensor:
         """Walk from x along the geodesic with initial velocity v for unit time, [*B, *E]."""
         ...

@@ -27,6 +27,11 @@ class Euclidean:
         """(d,)."""
         return (self.dim,)
 
+    @property
+    def tangent_dim(self) -> int:
+        """The dimension d."""
+        return self.dim
+
     def prior(self, batch: tuple[int, ...], noise: Noise) -> Tensor:
         """Draw x_0 ~ N(0, scale^2 I), [*B, d]."""
         return self.scale * noise.normal((*batch, self.dim))

@@ -32,6 +32,11 @@ class Interval:
         """(1,)."""
         return (1,)
 
+    @property
+    def tangent_dim(self) -> int:
+        """One."""
+        return 1
+
     def prior(self, batch: tuple[int, ...], noise: Noise) -> Tensor:
         """Draw uniform numbers, [*B, 1]."""
         return self.lower + (self.upper - self.lower) * noise.uniform((*batch, 1))

@@ -26,6 +26,11 @@ class Rotations:
         """(3, 3)."""
         return (3, 3)
 
+    @property
+    def tangent_dim(self) -> int:
+        """Three."""
+        return 3
+
     def prior(self, batch: tuple[int, ...], noise: Noise) -> Tensor:
         """Draw x_0 from Haar measure, [*B, 3, 3]: a normalised Gaussian quaternion is uniform on S^3."""
         return nearly_orthogonal(quaternion_to_matrix(noise.normal((*batch, 4))))

@@ -27,6 +27,11 @@ class Torus:
         return (self.dim,)
 
     @property
+    def tangent_dim(self) -> int:
+        """The dimension d."""
+        return self.dim
+
+    @property
     def radius(self) -> float:
         """Half a turn (rad)."""
         return math.pi

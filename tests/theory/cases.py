@@ -173,7 +173,7 @@ def readings_of(path: ConditionalPath) -> Iterator[Parameterization]:
             yield BinRates(path, Bins(-4.0, 4.0, 16))
     if isinstance(space, Euclidean | Torus) and isinstance(path, LinearFlowPath):
         yield VelocityMean(path)
-    if isinstance(space, Rotations):
+    if isinstance(space, Rotations | Torus):
         yield TangentMixture(space)
         yield TangentMixture(space, components=3)
     if isinstance(space, MaskedCategorical | Categorical):

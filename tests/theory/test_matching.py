@@ -81,14 +81,16 @@ def marginal_loss(reads: Parameterization, output: Tensor, x: Tensor, t: Tensor,
             return GeneralisedKL().divergence(torch.einsum("nk,nkdb->ndb", p, at), rates).sum(-1)
         case TangentMixture(space=space, components=1):  # KL to the normal law with the same moments, up to a constant
             v = space.log(x[:, None], data) / (1 - t)[:, None, None]
-            mean, scale = output[:, :3], output[:, 3].exp()
+            d = space.tangent_dim
+            mean, scale = output[:, :d], output[:, d].exp()
             first = torch.einsum("nk,nkd->nd", p, v)
             spread = (p * (v - first[:, None]).square().sum(-1)).sum(-1)
-            return 0.5 * (SquaredNorm().divergence(first, mean) + spread) / scale**2 + 3 * output[:, 3]
+            return 0.5 * (SquaredNorm().divergence(first, mean) + spread) / scale**2 + d * output[:, d]
         case TangentMixture(space=space, components=k):  # cross-entropy of the posterior with the mixture
             v = space.log(x[:, None], data) / (1 - t)[:, None, None]
-            means, log_scales, logits = output.split([3 * k, k, k], -1)
-            parts = torch.distributions.Normal(means.unflatten(-1, (k, 3)), log_scales.exp()[..., None])
+            d = space.tangent_dim
+            means, log_scales, logits = output.split([d * k, k, k], -1)
+            parts = torch.distributions.Normal(means.unflatten(-1, (k, d)), log_scales.exp()[..., None])
             mixture = torch.distributions.MixtureSameFamily(
                 torch.distributions.Categorical(logits=logits), torch.distributions.Independent(parts, 1)
             )

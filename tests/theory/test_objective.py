@@ -319,3 +319,49 @@ def test_what_was_drawn_beforehand_is_kept_but_not_at_given_sites():
     some = replace(known, mask={"sequence": torch.zeros(1, SITES, dtype=torch.bool)})
     some = replace(some, drawn={"sequence": replace(drawn, sites=torch.tensor([[False, True]]))})
     assert corrupt(product, some, full, SharedNoise.keyed(0))["sequence"].tolist() == [[3, LETTERS.mask]]
+
+
+def absent_case():
+    """Six rows of two factors; of three rows the second letter is unknown, and the mask gives the whole first row."""
+    oracle = small_data()
+    product = product_of(*oracle.cases)
+    known = nothing_known(product, 6, SITES)
+    chosen = torch.arange(6) % 3
+    values = {name: z[chosen] for name, z in oracle.data.items()}
+    mask = {name: torch.zeros(6, SITES, dtype=torch.bool) for name in product}
+    mask["sequence"][0] = True
+    absent = torch.zeros(6, SITES, dtype=torch.bool)
+    absent[:3, 1] = True
+    return product, Known(values, mask, known.sites, absent={"sequence": absent})
+
+
+def test_where_there_are_no_data_nothing_is_given_shown_or_learnt():
+    product, known = absent_case()
+    absent = known.absent["sequence"]
+    assert known.free("sequence")[0].tolist() == [False, True], "the mask gives the whole row, the data half of it"
+    assert torch.equal(known.fitted("sequence"), known.free("sequence") & ~absent)
+    assert torch.equal(known.fitted("translations"), known.free("translations"))
+    times = {name: torch.full((6, SITES), 0.9) for name in product}
+    other = replace(known, values={**known.values, "sequence": torch.where(absent, 0, known.values["sequence"])})
+    theta = torch.randn(10, SITES * 7, generator=torch.Generator().manual_seed(1))
+    states, totals = [], []
+    for some in (known, other):
+        states.append(corrupt(product, some, some.times(times), SharedNoise.keyed(3)))
+        matching = matching_loss(linear_network(theta), product, some, times, SharedNoise.keyed(3))
+        totals.append(matching.total)
+        assert (matching.times["sequence"][absent] == 0.9).all()
+    assert torch.equal(states[0]["sequence"][absent], states[1]["sequence"][absent])
+    assert (states[0]["sequence"][absent] == LETTERS.mask).all(), "the prior of the masking path"
+    assert (states[0]["sequence"][~absent] != LETTERS.mask).any()
+    assert torch.equal(totals[0], totals[1]), "what stands there in the data is never read"
+    before = matching_loss(linear_network(theta), product, replace(known, absent={}), times, SharedNoise.keyed(3))
+    assert not torch.equal(before.total, totals[0])
+
+
+def test_a_factor_without_any_data_has_no_loss():
+    product, known = absent_case()
+    nowhere = replace(known, absent={"sequence": torch.ones(6, SITES, dtype=torch.bool)})
+    times = {name: torch.full((6, SITES), 0.5) for name in product}
+    matching = matching_loss(linear_network(torch.ones(10, SITES * 7)), product, nowhere, times, SharedNoise.keyed(3))
+    assert float(matching.parts["sequence"]) == 0
+    assert float(matching.parts["translations"]) > 0
