@@ -15,6 +15,7 @@ from gm_multimodal.networks.frames import (
     offset_table,
     pair_features,
 )
+from gm_multimodal.networks.site_part import SitePart
 from gm_multimodal.networks.trunk import Trunk, TrunkLayer
 from gm_multimodal.sites import Sites
 
@@ -67,6 +68,7 @@ class FrameTrunk(Trunk):
         types: number of types that data can take; the mask is `types`.
         components: of the mixture that describes rotations.
         conditions: names of what the network may be told of a site; untrained ones change nothing.
+        parts: further factors.
     """
 
     def __init__(
@@ -79,9 +81,10 @@ class FrameTrunk(Trunk):
         types: int = 20,
         components: int = 1,
         conditions: Sequence[str] = (),
+        parts: Sequence[SitePart] = (),
     ) -> None:
         made = [TrunkLayer(width, FrameAttention(width, heads), transition) for _ in range(layers)]
-        super().__init__(width, PairBias(pair_width, layers, heads), made, types, components, conditions)
+        super().__init__(width, PairBias(pair_width, layers, heads), made, types, components, conditions, parts)
 
     def _read_pairs(
         self, hidden: Tensor, start: Frames, fed_back: Frames | None, sites: Sites, padding: Tensor

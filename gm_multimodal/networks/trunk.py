@@ -19,6 +19,7 @@ from gm_multimodal.networks.frames import (
     local_features,
 )
 from gm_multimodal.networks.layers import TimeEmbedding, Transition, in_full_precision, scaled_init_
+from gm_multimodal.networks.site_part import SitePart
 from gm_multimodal.product import State
 from gm_multimodal.sites import Sites
 from gm_multimodal.spaces.rotations import rotation_exp
@@ -88,9 +89,10 @@ class Trunk(nn.Module, ABC):
         types: number of types that data can take; the mask is `types`.
         components: of the mixture that describes rotations.
         conditions: names of what the network may be told of a site; untrained ones change nothing.
+        parts: further factors.
     """
 
-    HEADS: ClassVar = ("move_norm", "move", "head_norm", "log_scale", "components", "types_head")
+    HEADS: ClassVar = ("move_norm", "move", "head_norm", "log_scale", "components", "types_head", "parts")
     """Names of the parts that turn features of sites into frames and types."""
 
     def __init__(
@@ -101,6 +103,7 @@ class Trunk(nn.Module, ABC):
         types: int,
         components: int,
         conditions: Sequence[str] = (),
+        parts: Sequence[SitePart] = (),
     ) -> None:
         super().__init__()
         self.types = types
@@ -115,11 +118,12 @@ class Trunk(nn.Module, ABC):
         self.components = scaled_init_(nn.Linear(width, 4 * components), 0.1) if components > 1 else None
         self.types_head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, types))
         self.conditions = nn.ModuleDict({name: _condition_table(width) for name in conditions})
+        self.parts = nn.ModuleList(parts)
 
     def forward(
         self, state: State, times: Mapping[str, Tensor], sites: Sites, previous: State | None
     ) -> Mapping[str, Tensor]:
-        """Return what the three factors' parameterizations read.
+        """Return what the parameterizations of the three factors, and of further ones, read.
 
         Args:
             state: translations [B, N, 3] (nm), rotations [B, N, 3, 3], sequence int64 [B, N].
@@ -142,6 +146,9 @@ class Trunk(nn.Module, ABC):
         for name, states in sites.context.items():
             if name not in (INDEX, CHAIN):
                 hidden = hidden + self._table(name)(states)
+        for part in self._parts():
+            before = None if previous is None else previous[part.factor]
+            hidden = hidden + part.embed(state[part.factor], times[part.factor], before)
         padding = torch.where(sites.present, 0.0, PADDING_BIAS).to(hidden)
         hidden, biases = self._read_pairs(hidden, start, fed_back, sites, padding)
         left = 1 - times["translations"][..., None]
@@ -155,6 +162,7 @@ class Trunk(nn.Module, ABC):
             "translations": frames.translations,
             "rotations": self._mixture(hidden, tangent),
             "sequence": self.types_head(hidden),
+            **{part.factor: part.emit(hidden) for part in self._parts()},
         }
 
     @abstractmethod
@@ -162,6 +170,9 @@ class Trunk(nn.Module, ABC):
         self, hidden: Tensor, start: Frames, fed_back: Frames | None, sites: Sites, padding: Tensor
     ) -> tuple[Tensor, Sequence[Tensor]]:
         """Return the features [B, N, width] after a look at all pairs, and what each layer adds to its logits."""
+
+    def _parts(self) -> list[SitePart]:
+        return [part for part in self.parts if isinstance(part, SitePart)]
 
     def _table(self, condition: str) -> nn.Module:
         if condition not in self.conditions:

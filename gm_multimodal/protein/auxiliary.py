@@ -10,8 +10,9 @@ from torch import Tensor
 from gm_multimodal.networks.layers import in_full_precision
 from gm_multimodal.objective import Matching
 from gm_multimodal.product import Known
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, bonded_sites
+from gm_multimodal.protein.batch import bonded_sites
 from gm_multimodal.protein.bonding import Bonds, bond_distances, find_bonds
+from gm_multimodal.protein.factors import ROTATIONS, SEQUENCE, TRANSLATIONS
 from gm_multimodal.protein.frames import ideal_atoms
 
 LONG_RANGE_WEIGHT = 3.0

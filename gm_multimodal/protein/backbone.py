@@ -1,8 +1,8 @@
 """The backbone of a protein: the one value by which files, datasets, designs and judges speak of residues."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -34,6 +34,8 @@ class Backbone:
         chain: number of the chain of each residue, [L] int64, from 0 on and not decreasing.
         position: place of each residue along its chain, [L] int64, growing; it jumps where residues are missing.
         labels: names of the residues in a file, L of them; None where nobody has named them.
+        further: what is known of residues beyond the backbone, such as an angle, by name, [L, ...] float32; NaN where
+            it is not.
     """
 
     coordinates: npt.NDArray[np.float32]
@@ -41,6 +43,7 @@ class Backbone:
     chain: npt.NDArray[np.int64]
     position: npt.NDArray[np.int64]
     labels: tuple[ResidueId, ...] | None = None
+    further: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of residues."""
@@ -49,7 +52,10 @@ class Backbone:
     def __getitem__(self, rows: slice) -> "Backbone":
         """Return consecutive residues; their chains and places keep their numbers."""
         labels = None if self.labels is None else self.labels[rows]
-        return Backbone(self.coordinates[rows], self.tokens[rows], self.chain[rows], self.position[rows], labels)
+        further = {name: values[rows] for name, values in self.further.items()}
+        return Backbone(
+            self.coordinates[rows], self.tokens[rows], self.chain[rows], self.position[rows], labels, further
+        )
 
     @property
     def names(self) -> tuple[ResidueId, ...]:
@@ -78,13 +84,15 @@ def unbroken(coordinates: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]
 
 
 def joined(chains: Sequence[Backbone]) -> Backbone:
-    """Return named chains, at least one, as one value, numbered as they come."""
+    """Return named chains, at least one, as one value, numbered as they come; what all know further is kept."""
+    shared = set.intersection(*(set(chain.further) for chain in chains))
     return Backbone(
         np.concatenate([chain.coordinates for chain in chains]),
         np.concatenate([chain.tokens for chain in chains]),
         np.repeat(np.arange(len(chains)), [len(chain) for chain in chains]),
         np.concatenate([chain.position for chain in chains]),
         tuple(itertools.chain.from_iterable(chain.names for chain in chains)),
+        {name: np.concatenate([chain.further[name] for chain in chains]) for name in sorted(shared)},
     )
 
 

@@ -1,7 +1,7 @@
 """Batches of chains as padded tensors."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import numpy as np
@@ -13,11 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.product import State
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
-from gm_multimodal.protein.frames import frames_from_backbone
+from gm_multimodal.protein.factors import encode
 from gm_multimodal.protein.soft_targets import SoftTargets, side_by_side
 from gm_multimodal.sites import Sites
-
-TRANSLATIONS, ROTATIONS, SEQUENCE = "translations", "rotations", "sequence"
 
 
 @final
@@ -26,22 +24,26 @@ class ProteinBatch:
     """Chains side by side, padded to the longest.
 
     Attributes:
-        state: translations [B, N, 3] (nm), rotations [B, N, 3, 3] (identity where padded), sequence int64 [B, N].
+        state: translations [B, N, 3] (nm), rotations [B, N, 3, 3] (identity where padded), sequence int64 [B, N], and
+            the factors of further parts that the dataset tells something of.
         sites: which sites are residues, and their place in a chain.
         secondary: codes of secondary structure, int64 [B, N] (`chains.SECONDARY`, or unknown).
         soft: what a teacher says of hidden residue types; None where nobody was asked.
+        absent: where the data say nothing of a factor, bool [B, N]; of a factor that is left out they say all.
     """
 
     state: State
     sites: Sites
     secondary: Tensor
     soft: SoftTargets | None = None
+    absent: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device, *_: Any, **__: Any) -> "ProteinBatch":
         """Return the batch on another device (called by the trainer with arguments of its own)."""
         state = {name: x.to(device) for name, x in self.state.items()}
         soft = None if self.soft is None else self.soft.to(device)
-        return ProteinBatch(state, self.sites.to(device), self.secondary.to(device), soft)
+        absent = {name: x.to(device) for name, x in self.absent.items()}
+        return ProteinBatch(state, self.sites.to(device), self.secondary.to(device), soft, absent)
 
     def counted(self) -> dict[str, int]:
         """Say how much a training sees in this batch."""
@@ -56,18 +58,13 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
         indices: which chains, in the order of the rows.
     """
     rows = [chains.rows[i] for i in indices]
-    frames = [frames_from_backbone(torch.from_numpy(row.backbone.coordinates)) for row in rows]
-    present = pad_sequence([torch.ones(len(x), dtype=torch.bool) for x, _ in frames], batch_first=True)
-    rotations = pad_sequence([r for _, r in frames], batch_first=True)
-    state = {
-        TRANSLATIONS: pad_sequence([x for x, _ in frames], batch_first=True),
-        ROTATIONS: torch.where(present[..., None, None], rotations, torch.eye(3)),
-        SEQUENCE: _padded([row.backbone.tokens for row in rows]),
-    }
+    state, absent = encode([row.backbone for row in rows], chains.parts)
+    present = pad_sequence([torch.ones(len(row), dtype=torch.bool) for row in rows], batch_first=True)
     index = torch.where(present, _padded([row.backbone.position for row in rows]), single_chain(present)[INDEX])
     secondary = _padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
     sites = residue_sites(present, index, _padded([row.backbone.chain for row in rows]))
-    return ProteinBatch(state, sites, secondary, side_by_side([row.patterns for row in rows], present.shape[1]))
+    soft = side_by_side([row.patterns for row in rows], present.shape[1])
+    return ProteinBatch(state, sites, secondary, soft, absent)
 
 
 def _padded(rows: Sequence[npt.NDArray[np.int64]], value: int = 0) -> Tensor:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gm_multimodal.product import Known, Product
 from gm_multimodal.protein.backbone import Backbone, ResidueId, numbered, unbroken
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, residue_sites
-from gm_multimodal.protein.frames import frames_from_backbone
+from gm_multimodal.protein.batch import residue_sites
+from gm_multimodal.protein.factors import TRANSLATIONS, encode, given, parts_of
 from gm_multimodal.protein.side_chains import SideChain
-from gm_multimodal.protein.tasks import STRUCTURE, place_origin
+from gm_multimodal.protein.tasks import place_origin
 
 Mask = npt.NDArray[np.bool_]
 
@@ -66,24 +66,20 @@ def to_known(
         What is given, and where the origin of each row lies in the frame of its input, [B, 3] (Angstrom).
     """
     length = max(map(len, blueprints))
-    coordinates = torch.from_numpy(_padded([item.backbone.coordinates for item in blueprints], length))
-    present = torch.from_numpy(_padded([np.ones(len(item), dtype=bool) for item in blueprints], length))
-    translations, rotations = frames_from_backbone(coordinates)
-    is_backbone = (coordinates[..., 0, :] != coordinates[..., 2, :]).any(-1)[..., None, None]
-    values = {
-        TRANSLATIONS: translations,
-        ROTATIONS: torch.where(is_backbone, rotations, torch.eye(3)),
-        SEQUENCE: torch.from_numpy(_padded([item.backbone.tokens for item in blueprints], length)),
-    }
+    parts = parts_of(product)
+    values, absent = encode([item.backbone for item in blueprints], parts)
     assert set(values) == set(product), f"a protein has the factors {', '.join(values)}"
-    structure = torch.from_numpy(_padded([item.structure_given for item in blueprints], length))
-    sequence = torch.from_numpy(_padded([item.sequence_given for item in blueprints], length))
+    mask: dict[str, Tensor] = {}
+    for part in parts:
+        rows = [given(part, item.structure_given, item.sequence_given) for item in blueprints]
+        mask |= dict.fromkeys(part.spaces, torch.from_numpy(_padded(rows, length)))
+    mask |= {name: mask[name] & ~unknown for name, unknown in absent.items()}
+    present = torch.from_numpy(_padded([np.ones(len(item), dtype=bool) for item in blueprints], length))
     index = torch.from_numpy(_padded([item.backbone.position for item in blueprints], length))
     chain = torch.from_numpy(_padded([item.backbone.chain for item in blueprints], length))
-    mask = {SEQUENCE: sequence} | dict.fromkeys(STRUCTURE, structure)
     known = Known(values, mask, residue_sites(present, index, chain))
     placed = place_origin(known)
-    origins = 10 * (translations - placed.values[TRANSLATIONS])[:, 0]
+    origins = 10 * (values[TRANSLATIONS] - placed.values[TRANSLATIONS])[:, 0]
     return _on(placed, device), origins.numpy()
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from gm_multimodal.protein.backbone import Backbone
+from gm_multimodal.protein.factors import Part, told
 from gm_multimodal.protein.soft_targets import Pattern
 
 SECONDARY: Final = "HEC"
@@ -76,6 +78,11 @@ class Chains:
     def clusters(self) -> npt.NDArray[np.int64]:
         """Code of the cluster of each row, [len(self)]."""
         return np.array([row.cluster for row in self.rows], dtype=np.int64)
+
+    @cached_property
+    def parts(self) -> Sequence[Part]:
+        """The parts of proteins that the rows tell something of."""
+        return told(row.backbone for row in self.rows)
 
     def subset(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> "Chains":
         """Return the rows at ``indices``, in that order."""

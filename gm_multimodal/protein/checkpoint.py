@@ -10,10 +10,9 @@ from torch import nn
 from gm_multimodal.errors import CheckpointError, UserInputError
 from gm_multimodal.product import Factor
 from gm_multimodal.protein.catalogue import CATALOGUE
+from gm_multimodal.protein.factors import PARTS, REQUIRED, spaces
 from gm_multimodal.spaces.base import StateSpace
-from gm_multimodal.spaces.categorical import MaskedCategorical
 from gm_multimodal.spaces.euclidean import Euclidean
-from gm_multimodal.spaces.rotations import Rotations
 from gm_multimodal.training.build import build_product
 from gm_multimodal.training.checkpoints import SUFFIX, naming, not_ours, read_released
 
@@ -95,7 +94,7 @@ def load_checkpoint(path: Path, processes: Mapping[str, Any] | None = None, *, a
     config, metadata = released.config, released.metadata
     try:
         factors, (shortest, longest) = config["product"], metadata["provenance"]["length_range"]
-        if not 1 <= shortest <= longest <= _LONGEST or len(factors.items()) > len(_SPACES):
+        if not 1 <= shortest <= longest <= _LONGEST or len(factors.items()) > len(spaces(PARTS)):
             raise ValueError("no protein model has such lengths or factors")
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise not_ours(path) from error
@@ -108,11 +107,6 @@ def load_checkpoint(path: Path, processes: Mapping[str, Any] | None = None, *, a
 
 
 _LONGEST = 1_000_000  # residues of a chain, more than any
-_SPACES: Mapping[str, StateSpace] = {
-    "translations": Euclidean(3),
-    "rotations": Rotations(),
-    "sequence": MaskedCategorical(20),
-}
 
 
 def _protein_product(product: dict[str, Factor]) -> dict[str, Factor]:
@@ -121,9 +115,11 @@ def _protein_product(product: dict[str, Factor]) -> dict[str, Factor]:
     Raises:
         UserInputError: naming what does not belong there.
     """
-    spaces = {name: factor.process.path.space for name, factor in product.items()}
-    if list(spaces) != list(_SPACES) or not all(map(_is_same, spaces.values(), _SPACES.values())):
-        raise UserInputError(f"its factors are {_listed(spaces)}, not those of a protein, {_listed(_SPACES)}.")
+    found = {name: factor.process.path.space for name, factor in product.items()}
+    required, known = spaces(REQUIRED), spaces(PARTS)
+    is_one = list(found)[: len(required)] == list(required) and set(found) <= set(known)
+    if not is_one or not all(_is_same(space, known[name]) for name, space in found.items()):
+        raise UserInputError(f"its factors are {_listed(found)}, not those of a protein, {_listed(required)}.")
     return product
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from gm_multimodal.networks.frames import CHAIN
 from gm_multimodal.networks.trunk import CONDITION_STATES
 from gm_multimodal.noise import Noise
-from gm_multimodal.protein.batch import TRANSLATIONS, ProteinBatch
+from gm_multimodal.protein.batch import ProteinBatch
+from gm_multimodal.protein.factors import TRANSLATIONS
 
 SECONDARY: Final = "secondary"
 """Condition: 0 = unknown, 1 = helix, 2 = strand, 3 = coil."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gm_multimodal.network import Network, predict
 from gm_multimodal.product import Product, State
-from gm_multimodal.protein.batch import SEQUENCE
+from gm_multimodal.protein.factors import SEQUENCE
 from gm_multimodal.protein.residues import MASK
 from gm_multimodal.sites import Sites
 

@@ -8,7 +8,7 @@ from typing import Final
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.parameterizations.posterior import CategoricalPosterior
 from gm_multimodal.product import Product
-from gm_multimodal.protein.batch import SEQUENCE
+from gm_multimodal.protein.factors import SEQUENCE
 from gm_multimodal.protein.residues import RESIDUES
 
 _TERM: Final = re.compile(r"(?P<letter>[A-Za-z]):(?P<bias>[-+]?(?:\d+\.?\d*|\.\d+))")

@@ -13,13 +13,13 @@ from gm_multimodal.network import Network
 from gm_multimodal.noise import DesignNoise
 from gm_multimodal.product import Known, Product, State
 from gm_multimodal.protein.backbone import Backbone
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, bonded_sites
+from gm_multimodal.protein.batch import bonded_sites
 from gm_multimodal.protein.blueprint import Blueprint, Mask, to_known
 from gm_multimodal.protein.confidence import confidence, sequence_fit
-from gm_multimodal.protein.frames import backbone_from_frames
+from gm_multimodal.protein.factors import ROTATIONS, SEQUENCE, TRANSLATIONS, decode, side_chains, windows
 from gm_multimodal.protein.idealise import idealise
 from gm_multimodal.protein.residues import MASK
-from gm_multimodal.protein.tasks import STRUCTURE
+from gm_multimodal.protein.side_chains import SideChain
 from gm_multimodal.sampling.grids import TimeGrid
 from gm_multimodal.sampling.observers import ChosenProbability, StateRecorder, StepCallback
 from gm_multimodal.sampling.sampler import Observer, Sampler
@@ -49,6 +49,12 @@ class Design:
     chosen: Mask
     trajectory: tuple[Backbone, ...] | None
 
+    def side_chains(self) -> dict[int, SideChain]:
+        """Return the atoms beyond the backbone, by residue: those of the input, and those that the model placed."""
+        taken = {number for number, source in enumerate(self.blueprint.source) if source is not None}
+        placed = {number: atoms for number, atoms in side_chains(self.backbone).items() if number not in taken}
+        return {**placed, **self.blueprint.side_chains}
+
 
 def staged(product: Product, *, structure_end: float, sequence_start: float) -> Product:
     """Return the product whose structure arrives early and whose sequence sets out late, as shares of the run.
@@ -56,10 +62,9 @@ def staged(product: Product, *, structure_end: float, sequence_start: float) -> 
     A residue type that is chosen late is chosen for a backbone that is nearly settled. Training shows the network every
     pair of a structure's and a sequence's time.
     """
-    windows = dict.fromkeys(STRUCTURE, (0.0, structure_end)) | {SEQUENCE: (sequence_start, 1.0)}
+    share = windows(product, structure_end, sequence_start)
     return {
-        name: dataclasses.replace(factor, clock=Window(factor.clock, *windows[name]))
-        for name, factor in product.items()
+        name: dataclasses.replace(factor, clock=Window(factor.clock, *share[name])) for name, factor in product.items()
     }
 
 
@@ -130,15 +135,10 @@ def _with_ideal_bonds(state: State, known: Known) -> State:
 
 def _to_backbone(state: State, row: int, blueprint: Blueprint, origin: npt.NDArray[np.float32]) -> Backbone:
     """Return the protein of a row, with what was given exactly as it was."""
-    length = len(blueprint)
-    x, r = state[TRANSLATIONS][row, :length], state[ROTATIONS][row, :length]
+    points = {name: x[row, : len(blueprint)] for name, x in state.items()}
     if not blueprint.structure_given.any():
-        x = x - x.mean(0)
-    atoms = torch.cat([backbone_from_frames(x[part], r[part]) for part in blueprint.backbone.chain_slices()])
-    coordinates = atoms.float().cpu().numpy() + origin
+        points[TRANSLATIONS] = points[TRANSLATIONS] - points[TRANSLATIONS].mean(0)
+    backbone = decode(points, blueprint.backbone)
     given = blueprint.structure_given[:, None, None]
-    return dataclasses.replace(
-        blueprint.backbone,
-        coordinates=np.where(given, blueprint.backbone.coordinates, coordinates),
-        tokens=state[SEQUENCE][row, :length].cpu().numpy(),
-    )
+    coordinates = np.where(given, blueprint.backbone.coordinates, backbone.coordinates + origin)
+    return dataclasses.replace(backbone, coordinates=coordinates)

@@ -10,13 +10,12 @@ from torch import Tensor
 
 from gm_multimodal.noise import Noise
 from gm_multimodal.product import Known, Product, State
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE, TRANSLATIONS, ProteinBatch
+from gm_multimodal.protein.batch import ProteinBatch
+from gm_multimodal.protein.factors import ROTATIONS, SEQUENCE, STRUCTURE, TRANSLATIONS, is_late
 from gm_multimodal.protein.frames import ANGSTROM_PER_NM
 from gm_multimodal.protein.soft_targets import Choice
 from gm_multimodal.schedules import inverse
 from gm_multimodal.spaces.rotations import rotation_exp
-
-STRUCTURE = (TRANSLATIONS, ROTATIONS)
 
 POSITION_ERROR = (0.1 / ANGSTROM_PER_NM, 0.3 / ANGSTROM_PER_NM)
 """nm along each axis."""
@@ -98,10 +97,10 @@ class Curriculum:
             s = torch.where(choice.exists & ~hidden & ~independent, self._place(choice, product, gamma), s)
         times = {}
         for name, factor in product.items():
-            base = torch.where(independent, other, s) if name == SEQUENCE else s
-            times[name] = factor.clock(base ** gamma[name]).expand(present.shape)
-        times[SEQUENCE] = torch.where(hidden, 0.0, times[SEQUENCE])
-        known = place_origin(Known(values, mask, batch.sites))
+            base = torch.where(independent, other, s) if is_late(name) else s
+            time = factor.clock(base ** gamma[name]).expand(present.shape)
+            times[name] = torch.where(hidden, 0.0, time) if is_late(name) else time
+        known = place_origin(Known(values, mask, batch.sites, absent=batch.absent))
         if choice is not None:
             times[SEQUENCE] = torch.where(choice.exists, choice.share, times[SEQUENCE])
             known = replace(known, drawn={SEQUENCE: choice.drawn(batch.state[SEQUENCE])})
@@ -150,7 +149,7 @@ def on_curve(
     present = batch.sites.present
     mask = {name: torch.full_like(present, name in given) for name in product}
     times = {name: factor.clock(s)[:, None].expand(present.shape) for name, factor in product.items()}
-    return place_origin(Known(batch.state, mask, batch.sites)), times
+    return place_origin(Known(batch.state, mask, batch.sites, absent=batch.absent)), times
 
 
 def random_subset(present: Tensor, noise: Noise, segments: int = 3) -> Tensor:

@@ -7,7 +7,7 @@ imported only where the caller says so, because its name was typed.
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -153,7 +153,7 @@ def _check_argument(
         if value[TARGET] in catalogue and not any(_is_a(_placed(catalogue[value[TARGET]]), kind) for kind in kinds):
             raise UserInputError(f"{name} must be {_said(hint)}, not {value[TARGET]}.")
         return
-    if isinstance(value, list | tuple) and get_origin(hint) in (tuple, list) and not _is_plain(hint):
+    if isinstance(value, list | tuple) and get_origin(hint) in (tuple, list, Sequence) and not _is_plain(hint):
         for number, item in enumerate(value[:_LONGEST_LIST]):
             _check_argument(f"{name}[{number}]", item, get_args(hint)[0], bounds, catalogue, allow_code)
         return

@@ -19,10 +19,11 @@ import torch
 from gm_multimodal.network import means, predict
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import corrupt
-from gm_multimodal.protein.batch import SEQUENCE, ProteinBatch, collate
+from gm_multimodal.protein.batch import ProteinBatch, collate
 from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
 from gm_multimodal.protein.dataset import SEQUENCES, read_chains
-from gm_multimodal.protein.tasks import STRUCTURE, on_curve
+from gm_multimodal.protein.factors import SEQUENCE, STRUCTURE
+from gm_multimodal.protein.tasks import on_curve
 
 STRUCTURE_TIMES = (0.3, 0.6, 0.9, 1.0)
 SEQUENCE_TIMES = (0.0, 0.4, 0.8)

@@ -20,10 +20,11 @@ from gm_multimodal.network import means, predict
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import corrupt
 from gm_multimodal.parameterizations.tangent import SMALLEST_REMAINDER, TangentPrediction
-from gm_multimodal.protein.batch import ROTATIONS, collate
+from gm_multimodal.protein.batch import collate
 from gm_multimodal.protein.chains import Chains
 from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
 from gm_multimodal.protein.dataset import read_chains
+from gm_multimodal.protein.factors import ROTATIONS
 from gm_multimodal.protein.tasks import on_curve
 
 TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)

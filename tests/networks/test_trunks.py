@@ -4,13 +4,16 @@ import pytest
 import torch
 
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.networks.frame_trunk import FrameTrunk
 from gm_multimodal.networks.frames import PAIR_GEOMETRY, Frames
 from gm_multimodal.networks.layers import TimeEmbedding
+from gm_multimodal.networks.site_part import SitePart
 from gm_multimodal.networks.trunk import CONDITION_STATES
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import matching_loss
 from gm_multimodal.parameterizations.tangent import TangentMixture
 from gm_multimodal.product import Known
+from gm_multimodal.protein.batch import single_chain
 from gm_multimodal.spaces.rotations import Rotations
 from tests.networks.trunks import (
     TYPES,
@@ -241,3 +244,38 @@ def test_a_condition_that_the_network_does_not_take_is_refused(kind):
     sites = everyone().knowing(STATES)
     with pytest.raises(UserInputError, match="cannot be told fold: it takes the conditions none"):
         random_trunk(kind=kind)(random_state(ROWS, SITES), random_times(ROWS, SITES), sites, None)
+
+
+class Numbers(SitePart):
+    """A further factor of one number."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__("numbers")
+        self.read, self.write = torch.nn.Linear(3, width), torch.nn.Linear(width, 2)
+
+    def embed(self, x, t, previous):
+        before = torch.zeros_like(x) if previous is None else previous
+        return self.read(torch.cat([x, t[..., None], before], -1))
+
+    def emit(self, hidden):
+        return self.write(hidden)
+
+
+def test_a_further_factor_is_read_and_written_and_matters_to_the_others():
+    torch.manual_seed(0)
+    trunk = FrameTrunk(width=16, heads=2, layers=2, pair_width=8, parts=[Numbers(16)]).eval()
+    names = ("translations", "rotations", "sequence", "numbers")
+    state = {
+        "translations": torch.randn(2, 5, 3),
+        "rotations": torch.eye(3).expand(2, 5, 3, 3),
+        "sequence": torch.zeros(2, 5, dtype=torch.int64),
+        "numbers": torch.randn(2, 5, 1),
+    }
+    times = {name: torch.full((2, 5), 0.5) for name in names}
+    sites = single_chain(torch.ones(2, 5, dtype=torch.bool))
+    output = trunk(state, times, sites, None)
+    assert output["numbers"].shape == (2, 5, 2)
+    other = trunk(
+        {**state, "numbers": -state["numbers"]}, times, single_chain(torch.ones(2, 5, dtype=torch.bool)), None
+    )
+    assert all(not torch.equal(output[name], other[name]) for name in names)

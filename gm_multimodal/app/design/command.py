@@ -166,7 +166,7 @@ def _write(folder: RunFolder, item: Design, run: ResolvedRun, seconds: float) ->
         item.confidence,
         title=title,
         remarks=remarks,
-        side_chains=blueprint.side_chains,
+        side_chains=item.side_chains(),
         given=~item.chosen | np.array([source is not None for source in blueprint.source]),
     )
     return table_row(item, seed=run.config.seed, file=path.name, seconds=seconds)

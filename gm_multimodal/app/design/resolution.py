@@ -16,12 +16,12 @@ from gm_multimodal.app.design.inputs import input_digest, read_task
 from gm_multimodal.app.design.options import SHORT_FOR, DesignConfig
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.product import Product
-from gm_multimodal.protein.batch import ROTATIONS, SEQUENCE
 from gm_multimodal.protein.blueprint import Blueprint
 from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
 from gm_multimodal.protein.constraints import constrain, residue_bias
 from gm_multimodal.protein.design import staged
 from gm_multimodal.protein.design_tasks import Task
+from gm_multimodal.protein.factors import ROTATIONS, SEQUENCE
 from gm_multimodal.sampling.grids import UniformGrid
 
 _CONSTRAINTS = ("contig", "fix", "omit", "bias")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
@@ -14,10 +14,10 @@ from gm_multimodal.network import Network
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.product import Known, Product
 from gm_multimodal.protein.backbone import Backbone
-from gm_multimodal.protein.batch import SEQUENCE, single_chain
-from gm_multimodal.protein.frames import frames_from_backbone
+from gm_multimodal.protein.batch import single_chain
+from gm_multimodal.protein.factors import SEQUENCE, STRUCTURE, TRANSLATIONS, encode, parts_of
 from gm_multimodal.protein.metrics.figures import Definition
-from gm_multimodal.protein.tasks import STRUCTURE, place_origin
+from gm_multimodal.protein.tasks import place_origin
 from gm_multimodal.sampling.flow_density import flow_density
 from gm_multimodal.sampling.grids import ShrinkingGrid
 from gm_multimodal.sampling.masking_bound import MaskingTerms, masking_terms
@@ -99,12 +99,16 @@ class Likelihood:
     def _known(self, subject: Backbone, rows: int, given: Sequence[str]) -> Known:
         length = len(subject.tokens)
         present = torch.ones(rows, length, dtype=torch.bool, device=self.device)
-        x, rotations = frames_from_backbone(torch.from_numpy(subject.coordinates).double())
-        clean = dict(zip(STRUCTURE, (x - x.mean(0), rotations), strict=True))
-        values = {name: value.float().to(self.device).expand(rows, *value.shape) for name, value in clean.items()}
-        values[SEQUENCE] = torch.from_numpy(subject.tokens).to(self.device).expand(rows, -1)
+        exact = replace(subject, coordinates=subject.coordinates.astype(np.float64))
+        clean, absent = encode([exact], parts_of(self.product))
+        clean[TRANSLATIONS] = clean[TRANSLATIONS] - clean[TRANSLATIONS].mean(1, keepdim=True)
+        values = {
+            name: (x.float() if x.is_floating_point() else x).to(self.device).expand(rows, *x.shape[1:])
+            for name, x in clean.items()
+        }
         mask = {name: torch.full_like(present, name in given) for name in self.product}
-        return place_origin(Known(values, mask, single_chain(present)))
+        unknown = {name: x.to(self.device).expand(rows, -1) for name, x in absent.items()}
+        return place_origin(Known(values, mask, single_chain(present), absent=unknown))
 
     def _noise(self, subject: Backbone, *use: int) -> SharedNoise:
         digest = hashlib.blake2b(np.ascontiguousarray(subject.coordinates, dtype=np.float32).tobytes(), digest_size=8)

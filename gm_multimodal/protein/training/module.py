@@ -9,9 +9,10 @@ from torch import Tensor
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import Matching
 from gm_multimodal.product import Known
-from gm_multimodal.protein.batch import SEQUENCE, ProteinBatch
+from gm_multimodal.protein.batch import ProteinBatch
 from gm_multimodal.protein.conditions import random_conditions
-from gm_multimodal.protein.tasks import STRUCTURE, on_curve
+from gm_multimodal.protein.factors import SEQUENCE, STRUCTURE
+from gm_multimodal.protein.tasks import on_curve
 from gm_multimodal.training.module import VALIDATION_TIMES, MatchingModule, Means
 
 HIDDEN_TIMES = (0.5, 0.7, 0.9)
