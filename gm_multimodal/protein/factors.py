@@ -18,6 +18,7 @@ from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.frames import backbone_from_frames, frames_from_backbone
 from gm_multimodal.protein.residues import RESIDUES
 from gm_multimodal.protein.side_chains import SideChain
+from gm_multimodal.protein.torsions import Torsions
 from gm_multimodal.spaces.base import StateSpace, expand_as
 from gm_multimodal.spaces.categorical import MaskedCategorical
 from gm_multimodal.spaces.euclidean import Euclidean
@@ -135,7 +136,7 @@ class _Sequence:
 REQUIRED: Final[tuple[Part, ...]] = (_Structure(), _Sequence())
 """What every model of proteins has."""
 
-FURTHER: Final[tuple[Part, ...]] = ()
+FURTHER: Final[tuple[Part, ...]] = (Torsions(),)
 """What it may have beside that."""
 
 PARTS: Final = (*REQUIRED, *FURTHER)
