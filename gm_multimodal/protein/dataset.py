@@ -154,11 +154,13 @@ def _read_rows(
     except TooLarge as error:
         raise DatasetError(f"{file} {error.reason}: give a larger max_megabytes") from error
     with open_parquet(file, texts=_TEXTS) as table:
-        _check_columns(file, table.schema_arrow, sequences)
+        # A column that was written with nothing in it has no type of its own.
+        schema = pa.schema([column for column in table.schema_arrow if not pa.types.is_null(column.type)])
+        _check_columns(file, schema, sequences)
         columns = ["id", "sequence", "length", "coordinates", "cluster30", "split"]
         optional = ("dssp", "positions", "chain_lengths", *_COLUMNS_OF[sequences])
         absent = dict.fromkeys((*optional, REDESIGNED, CONTEXT, LEVELS))
-        columns += [name for name in optional if name in table.schema_arrow.names]
+        columns += [name for name in optional if name in schema.names]
         lists = [name for name in ("coordinates", *_INTEGERS) if name in columns]
         for batch in batches(file, table, columns, max_bytes):
             rows = batch.drop_columns(lists).to_pylist()

@@ -222,6 +222,18 @@ def test_rows_of_several_chains_number_them_and_are_not_broken_between_them(writ
         assert (second.id, second.backbone.position.tolist()) == ("second", positions)
 
 
+@pytest.mark.parametrize("column", ["chain_lengths", "positions", "dssp"])
+def test_a_column_without_a_single_value_is_as_good_as_absent(written, rows, column):
+    rows[column] = [None] * 3
+    assert names(read_chains(written(rows), **ANY)) == ["first", "second", "third"]
+
+
+def test_a_needed_column_without_a_single_value_is_named(written, rows):
+    rows["split"] = [None] * 3
+    with pytest.raises(DatasetError, match="lacks the columns split"):
+        read_chains(written(rows), **ANY)
+
+
 @pytest.mark.parametrize("sizes", [[2, 2], [5, 0], [-1, 6]])
 def test_chains_must_fill_their_row(written, rows, sizes):
     rows["chain_lengths"] = [None, sizes, None]
