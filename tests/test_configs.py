@@ -172,3 +172,25 @@ def test_every_unet_can_be_built(file):
     unet = OmegaConf.to_container(composed("images train", f"unet={file.stem}"), resolve=True)["unet"]
     with torch.device("meta"):
         build_network({**unet, "shape": [3, 32, 32], "outputs": 40}, CATALOGUE)
+
+
+def test_no_default_of_an_option_stands_in_the_application():
+    """A second one would be forgotten when the first is changed; a schema says of text that it is taken literally."""
+    names = {option.key for command in COMMANDS for option in read_command(command).options}
+    app = Path(find_spec("gm_multimodal.app").origin).parent
+    for file in app.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                takes = [*node.args.posonlyargs, *node.args.args]
+                given = [*zip(takes[::-1], node.args.defaults[::-1], strict=False)]
+                given += zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                pairs = [(argument.arg, value) for argument, value in given]
+            elif isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
+                pairs = [
+                    (ast.unparse(item.target), item.value) for item in node.body if isinstance(item, ast.AnnAssign)
+                ]
+            else:
+                continue
+            for name_, value in pairs:
+                stands = value is not None and ast.unparse(value) not in ("literal()", "None")
+                assert not (stands and name_ in names), f"{file.name}: {name_} = {ast.unparse(value)}"

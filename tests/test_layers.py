@@ -54,6 +54,17 @@ PLACES = {
 }
 
 
+# The same within the application: commands know the machinery, and each other only where it says so.
+APP_LAYERS = (
+    ("cli", "html"),
+    ("folders", "machine"),
+    ("train",),
+    ("design", "doctor", "evaluate", "images", "prepare"),
+    ("api",),
+)
+APP_RANK = {part: rank for rank, parts in enumerate(APP_LAYERS) for part in parts}
+
+
 def name(file: Path) -> str:
     return file.relative_to(PACKAGE).as_posix()
 
@@ -97,6 +108,13 @@ def test_training_knows_no_modality():
 @pytest.mark.parametrize("file", [*FILES, *SCRIPTS], ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_nothing_imports_from_the_tests(file):
     assert not [module for module in imported(file) if module.split(".")[0] == "tests"]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if part(file) == "app"], ids=name)
+def test_imports_within_the_application_go_downwards(file):
+    own = file.relative_to(PACKAGE / "app").parts[0].removesuffix(".py")
+    inside = [module.split(".")[2] for module in imported(file) if module.startswith("gm_multimodal.app.")]
+    assert own == "__init__" or not (upward := {p for p in inside if p != own and APP_RANK[p] >= APP_RANK[own]}), upward
 
 
 @pytest.mark.parametrize("file", FILES, ids=name)

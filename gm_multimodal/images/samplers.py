@@ -40,9 +40,9 @@ class Settings:
             and a jump lands within 1 - t of its mean.
     """
 
-    jump: float = 0.5
-    noise: float = 1.0
-    late: float = 1.0
+    jump: float
+    noise: float
+    late: float
 
 
 @final

@@ -77,7 +77,7 @@ def sample_block(
     seed: int,
     grid: TimeGrid,
     device: torch.device,
-    ideal_bonds: bool = True,
+    ideal_bonds: bool,
     record_trajectory: bool = False,
     progress: Callable[[], None] | None = None,
 ) -> list[Design]:

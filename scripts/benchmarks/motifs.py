@@ -123,6 +123,7 @@ def measure(
             seed=0,
             grid=UniformGrid(settings.steps, settings.last_step),
             device=torch.device("cpu"),
+            ideal_bonds=settings.ideal_bonds,
         )
         place = {"kind": kind, "motif": f"{structure.path.name} {contig}"}
         place["seconds"] = (time.process_time() - before) / len(indices)

@@ -19,6 +19,9 @@ from gm_multimodal.sampling.grids import UniformGrid
 from gm_multimodal.sampling.sampler import Sampler
 from tests.images.oracle import Oracle
 
+SETTINGS = Settings(jump=0.5, noise=1.0, late=1.0)
+
+
 IMAGES = torch.tensor([[0, 8, 16], [16, 16, 0], [4, 0, 12], [0, 8, 0]], dtype=torch.uint8)[:, None, None]
 LAW = torch.tensor([0.4, 0.3, 0.2, 0.1])
 
@@ -41,7 +44,7 @@ def test_the_command_knows_the_samplers():
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_with_a_perfect_network_the_law_of_the_data_is_drawn(oracle, name):
     """500 images of 40 calls: the noise of a share is 0.022; all but a few samples are one of the four images."""
-    sampler = ImageSampler(name, 40, Settings(), rows=500)
+    sampler = ImageSampler(name, 40, SETTINGS, rows=500)
     images = sampler.block(oracle, oracle.pixels, seed=3, number=0)
     found = shares(images, near=2)
     assert found.sum() > 0.95
@@ -52,13 +55,13 @@ def test_with_a_perfect_network_the_law_of_the_data_is_drawn(oracle, name):
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_calls_are_calls_of_the_network(oracle, name, calls):
     oracle.calls = 0
-    ImageSampler(name, calls, Settings(), rows=2).block(oracle, oracle.pixels, seed=0, number=0)
+    ImageSampler(name, calls, SETTINGS, rows=2).block(oracle, oracle.pixels, seed=0, number=0)
     assert oracle.calls == calls
 
 
 @pytest.mark.parametrize("name", ["flow", "jump-improved", "mixed"])
 def test_an_image_is_the_same_however_many_are_asked_for(oracle, name):
-    sampler = ImageSampler(name, 4, Settings(), rows=8)
+    sampler = ImageSampler(name, 4, SETTINGS, rows=8)
     few, many = (sampler.images(oracle, oracle.pixels, 5, count, lambda _: None) for count in (3, 20))
     assert torch.equal(few, many[:3])
     assert len(many) == 20
@@ -101,7 +104,7 @@ def test_half_precision_draws_nearly_the_same_images(oracle):
     torch.nn.init.normal_(network.emit.weight, std=0.05)
     pixels = Pixels((1, 2, 2), 256, 17)
     full, half = (
-        ImageSampler("flow", 4, Settings(), rows=50, precision=precision).block(network, pixels, 0, 0).double()
+        ImageSampler("flow", 4, SETTINGS, rows=50, precision=precision).block(network, pixels, 0, 0).double()
         for precision in (torch.float32, torch.bfloat16)
     )
     assert 0 < float((full - half).abs().mean()) < 1, "levels of 256"
@@ -114,18 +117,18 @@ def test_a_weight_beyond_its_range_is_refused(oracle):
 
 def test_settings_reach_the_process(oracle):
     flow, jump = (
-        ImageSampler("superposition", 8, replace(Settings(), jump=weight), rows=50).block(oracle, oracle.pixels, 0, 0)
+        ImageSampler("superposition", 8, replace(SETTINGS, jump=weight), rows=50).block(oracle, oracle.pixels, 0, 0)
         for weight in (0.0, 1.0)
     )
-    plain = ImageSampler("jump-improved", 8, Settings(), rows=50).block(oracle, oracle.pixels, 0, 0)
+    plain = ImageSampler("jump-improved", 8, SETTINGS, rows=50).block(oracle, oracle.pixels, 0, 0)
     assert torch.equal(jump, plain)
     assert not torch.equal(flow, plain)
     still, deterministic, equal_steps = (
         ImageSampler(name, 8, settings, rows=50).block(oracle, oracle.pixels, 0, 0)
         for name, settings in [
-            ("sde", Settings(noise=0.0, late=5.0)),
-            ("flow", Settings(noise=5.0)),
-            ("jump-improved", Settings(late=0.0)),
+            ("sde", replace(SETTINGS, noise=0.0, late=5.0)),
+            ("flow", replace(SETTINGS, noise=5.0)),
+            ("jump-improved", replace(SETTINGS, late=0.0)),
         ]
     )
     assert torch.equal(still, deterministic)

@@ -23,7 +23,7 @@ def block(indices=(0, 1, 2), **settings):
         seed=11,
         grid=UniformGrid(STEPS),
         device=torch.device("cpu"),
-        **{"blueprints": [blank(LENGTH)] * len(indices)} | settings,
+        **{"blueprints": [blank(LENGTH)] * len(indices), "ideal_bonds": True} | settings,
     )
 
 
@@ -60,7 +60,8 @@ def test_a_design_is_the_same_in_any_block_of_its_size():
 
 
 def test_another_seed_is_another_protein():
-    settings = {"blueprints": [blank(LENGTH)], "indices": (0,), "grid": UniformGrid(1), "device": torch.device("cpu")}
+    given = {"blueprints": [blank(LENGTH)], "indices": (0,), "ideal_bonds": True}
+    settings = {**given, "grid": UniformGrid(1), "device": torch.device("cpu")}
     one, other = (sample_block(random_trunk(torch.float32), protein_product(), seed=s, **settings)[0] for s in (1, 2))
     assert not np.allclose(one.backbone.coordinates, other.backbone.coordinates)
 
@@ -101,6 +102,7 @@ def test_a_cold_sequence_takes_the_likeliest_residues():
         "seed": 0,
         "grid": UniformGrid(1),
         "device": torch.device("cpu"),
+        "ideal_bonds": True,
     }
     designs = sample_block(spy, product, **settings)
     for row, design in enumerate(designs):

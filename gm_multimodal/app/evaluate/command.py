@@ -77,17 +77,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
     compare_with = (
         None if config.reference is None else reference.read_reference(config.reference, config.reference_split, limit)
     )
-    asked = judges_of(
-        protein_mpnn=config.protein_mpnn,
-        mpnn_sequences=config.mpnn_sequences,
-        likelihood=config.likelihood,
-        esmfold=config.esmfold,
-        fold_command=config.fold_command,
-        seed=config.seed,
-        device=config.device,
-        threads=config.threads,
-        allow_code=config.allow_code,
-    )
+    asked = judges_of(config)
     out = Path(config.out)
     with only_run_in(out), writing(out):
         _RECORD.keep(out, {**recorded(config), _RECORD.mark: {"gm_multimodal": __version__}})

@@ -3,6 +3,7 @@
 import torch
 
 from gm_multimodal import __version__
+from gm_multimodal.app.evaluate.options import EvaluateConfig
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.errors import CheckpointError
 from gm_multimodal.protein.checkpoint import load_checkpoint, resolve
@@ -16,35 +17,24 @@ from gm_multimodal.protein.judges.sequence_fit import SequenceFit
 from gm_multimodal.protein.metrics.figures import Judge
 
 
-def judges_of(
-    *,
-    protein_mpnn: bool,
-    mpnn_sequences: int,
-    likelihood: str | None,
-    esmfold: str | None,
-    fold_command: str | None,
-    seed: int,
-    device: str,
-    threads: int | str,
-    allow_code: bool,
-) -> list[Judge]:
+def judges_of(config: EvaluateConfig) -> list[Judge]:
     """Return the judges that the options ask for, ready to judge, in the order of their columns.
 
     Raises:
         UserInputError: A tool is absent or its model cannot be loaded; the message says what to do.
     """
-    if not (protein_mpnn or likelihood or esmfold or fold_command):
+    if not (config.protein_mpnn or config.likelihood or config.esmfold or config.fold_command):
         return []
-    where = resolve_device(device)
-    set_threads(threads)
+    where, drawn = resolve_device(config.device), {"sequences": config.mpnn_sequences, "seed": config.seed}
+    set_threads(config.threads)
     judges: list[Judge] = []
-    mpnn = ProteinMPNN(where) if protein_mpnn else None
+    mpnn = ProteinMPNN(where) if config.protein_mpnn else None
     if mpnn is not None:
-        judges.append(SequenceFit(mpnn, sequences=mpnn_sequences, seed=seed))
-    if likelihood is not None:
-        judges.append(_likelihood(likelihood, where, seed, allow_code))
-    if (folder := _folder(esmfold, fold_command, where)) is not None:
-        judges.append(SelfConsistency(folder, mpnn, sequences=mpnn_sequences, seed=seed))
+        judges.append(SequenceFit(mpnn, **drawn))
+    if config.likelihood is not None:
+        judges.append(_likelihood(config.likelihood, where, config.seed, config.allow_code))
+    if (folder := _folder(config.esmfold, config.fold_command, where)) is not None:
+        judges.append(SelfConsistency(folder, mpnn, **drawn))
     return judges
 
 

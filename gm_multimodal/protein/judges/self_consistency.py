@@ -43,7 +43,7 @@ class SelfConsistency:
         seed: of the draws; temperature 0.1.
     """
 
-    def __init__(self, folder: Folder, mpnn: ProteinMPNN | None = None, *, sequences: int = 8, seed: int = 0) -> None:
+    def __init__(self, folder: Folder, mpnn: ProteinMPNN | None = None, *, sequences: int, seed: int) -> None:
         self._folder, self._mpnn, self._sequences, self._seed = folder, mpnn, sequences, seed
 
     @property

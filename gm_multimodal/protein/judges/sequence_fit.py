@@ -22,7 +22,7 @@ class SequenceFit:
         seed: of draws and orders.
     """
 
-    def __init__(self, mpnn: ProteinMPNN, *, sequences: int = 8, temperature: float = 0.1, seed: int = 0) -> None:
+    def __init__(self, mpnn: ProteinMPNN, *, sequences: int, temperature: float = 0.1, seed: int) -> None:
         self._mpnn, self._sequences, self._temperature, self._seed = mpnn, sequences, temperature, seed
 
     @property

@@ -36,7 +36,7 @@ def test_a_structure_that_folds_back_is_designable(fake, subject):
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
     turn *= np.sign(np.linalg.det(turn))
     moved = dataclasses.replace(subject, coordinates=(subject.coordinates @ turn + 7).astype(np.float32))
-    judge = SelfConsistency(FoldCommand(fake()))
+    judge = SelfConsistency(FoldCommand(fake()), sequences=8, seed=0)
     row = judge.judge([moved])[0]
     assert row["sc_own_rmsd_ca"] < 0.01 and row["sc_own_rmsd_n_ca_c"] < 0.01
     assert row["sc_own_tm"] > 0.999 and row["sc_own_designable"] == 1
@@ -46,7 +46,7 @@ def test_a_structure_that_folds_back_is_designable(fake, subject):
 
 def test_the_best_of_the_drawn_sequences_is_the_closest(fake, mpnn, subject):
     """The fake folds each sequence of a run better than the one before."""
-    judge = SelfConsistency(FoldCommand(fake("noisy")), mpnn, sequences=3)
+    judge = SelfConsistency(FoldCommand(fake("noisy")), mpnn, sequences=3, seed=0)
     row = judge.judge([subject])[0]
     errors = [row[f"sc_{variant}_rmsd_n_ca_c"] for variant in ("own", "mpnn_first", "mpnn_best")]
     assert errors == sorted(errors, reverse=True)

@@ -58,7 +58,7 @@ def test_many_sequences_are_drawn_in_batches_that_know_nothing_of_each_other(mpn
 
 def test_the_figures_of_a_structure_do_not_depend_on_its_company_or_name(mpnn, fragment):
     part = fragment[:20]
-    judge = SequenceFit(mpnn, sequences=2)
+    judge = SequenceFit(mpnn, sequences=2, seed=0)
     together = judge.judge([part, fragment])
     alone = judge.judge([fragment])
     assert together[1] == alone[0]
