@@ -118,7 +118,7 @@ def trained(tmp_path_factory, chains, config):
 def designs(trained):
     checkpoint = load_checkpoint(trained[0])
     product = staged(checkpoint.product, structure_end=0.7, sequence_start=0.3)
-    arguments = {"seed": 0, "grid": UniformGrid(4), "device": torch.device("cpu")}
+    arguments = {"seed": 0, "grid": UniformGrid(4), "device": torch.device("cpu"), "ideal_bonds": True}
     return sample_block(checkpoint.network, product, blueprints=[blank(30), blank(24)], indices=[0, 1], **arguments)
 
 
