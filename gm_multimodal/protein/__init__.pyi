@@ -1,4 +1,5 @@
 from .auxiliary import BackboneLosses as BackboneLosses
+from .backbone import Backbone as Backbone, ResidueId as ResidueId, unbroken as unbroken
 from .batch import (
     ProteinBatch as ProteinBatch,
     collate as collate,
@@ -11,4 +12,5 @@ from .checkpoint import Checkpoint as Checkpoint, load as load, load_checkpoint 
 from .dataset import read_chains as read_chains
 from .design import Design as Design, sample_block as sample_block, staged as staged
 from .residues import decode as decode, encode as encode
+from .structure import read_backbone as read_backbone
 from .tasks import Curriculum as Curriculum, place_origin as place_origin

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.factors import Part, told
+from gm_multimodal.protein.metrics.secondary_structure import HELIX, STRAND
 from gm_multimodal.protein.soft_targets import Pattern
 
 SECONDARY: Final = "HEC"
@@ -18,18 +19,13 @@ SECONDARY: Final = "HEC"
 UNKNOWN_SECONDARY: Final = 3
 """Code of a residue whose secondary structure is not known."""
 
-_CODE_OF: Final = {**dict.fromkeys("HGI", 0), **dict.fromkeys("EB", 1)}
+_CODE_OF: Final = {**dict.fromkeys(HELIX, 0), **dict.fromkeys(STRAND, 1)}
 _COIL: Final = SECONDARY.index("C")
 
 
 def secondary_codes(dssp: str) -> npt.NDArray[np.int64]:
     """Return the codes, [L], of DSSP letters: H, G, I are helix, E, B strand and all others coil."""
     return np.array([_CODE_OF.get(letter, _COIL) for letter in dssp], dtype=np.int64)
-
-
-def coil_share(dssp: str) -> float:
-    """Return the share of DSSP letters that are neither helix nor strand."""
-    return float(np.mean(secondary_codes(dssp) == _COIL))
 
 
 @dataclass(frozen=True)

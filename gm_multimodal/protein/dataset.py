@@ -23,8 +23,9 @@ import pyarrow as pa
 from gm_multimodal.errors import DatasetError, EmptyDataset, TooLarge, UserInputError
 from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.breaks import LONGEST_CA_CA, LONGEST_PEPTIDE_BOND, bonded
-from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row, coil_share, secondary_codes
+from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row, secondary_codes
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
+from gm_multimodal.protein.metrics.secondary_structure import secondary_structure, shares
 from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.residues import MASK, RESIDUES, encode
 from gm_multimodal.protein.soft_targets import CONTEXT, LEVELS, MOST_LEVEL, Pattern
@@ -74,7 +75,7 @@ class _Filter:
             return f"chain break (C-N above {LONGEST_PEPTIDE_BOND:g} or CA-CA above {LONGEST_CA_CA:g} Angstrom)"
         if self.max_gyration_ratio is not None and gyration_ratio(xyz) > self.max_gyration_ratio:
             return f"radius of gyration above {self.max_gyration_ratio} x 2.2 L^0.38 Angstrom"
-        if self.max_coil is not None and _coil_share(xyz, dssp) > self.max_coil:
+        if self.max_coil is not None and shares(dssp or secondary_structure(row.backbone)).coil > self.max_coil:
             return f"coil share above {self.max_coil}"
         return None
 
@@ -101,7 +102,7 @@ def read_chains(
         max_length: Greatest number of residues.
         max_gyration_ratio: Greatest radius of gyration over 2.2 L^0.38 Angstrom; None keeps all.
         max_coil: Greatest share of residues in neither helix nor strand, by the column ``dssp`` where the file has
-            it and otherwise by P-SEA, which finds about 0.15 more coil; None keeps all.
+            it and otherwise by the hydrogen bonds of the row; None keeps all.
         sequences: One of `SEQUENCES`: ``redesigned`` takes the sequence of that column for the chains that have one
             there, ``soft`` the soft targets of those that have some.
         max_bytes: Refuse files that are larger, or unpack to more; those of a folder together.
@@ -286,12 +287,3 @@ def _decode_patterns(where: str, row: dict[str, Any]) -> tuple[Pattern, ...]:
         raise DatasetError(f"{where}: a pattern hides nothing, or a law is 0 everywhere")
     parts = np.split(laws, np.cumsum(hidden)[:-1])
     return tuple(Pattern(tokens, part) for tokens, part in zip(patterns, parts, strict=True))
-
-
-def _coil_share(coordinates: npt.NDArray[np.float32], dssp: str | None) -> float:
-    if dssp is not None:
-        return coil_share(dssp)
-    # here, because only this filter needs biotite
-    from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
-
-    return secondary_structure_shares(coordinates).coil

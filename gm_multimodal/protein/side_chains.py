@@ -13,7 +13,7 @@ from gm_multimodal.protein.residues import THREE_LETTER
 
 _BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
 _HYDROGENS: Final = ("H", "D")
-_SELENOMETHIONINE: Final = "MSE"
+SELENOMETHIONINE: Final = "MSE"
 
 
 @final
@@ -44,8 +44,8 @@ def side_chain_of(atoms: AtomArray, rows: Sequence[int], name: str, token: int) 
     place = np.sort(np.array(rows, dtype=np.int64))
     names, elements = atoms.atom_name[place], atoms.element[place]
     kept = ~np.isin(names, _BACKBONE) & ~np.isin(elements, _HYDROGENS)
-    is_selenium = (name == _SELENOMETHIONINE) & (names == "SE")
+    is_selenium = (name == SELENOMETHIONINE) & (names == "SE")
     names, elements = np.where(is_selenium, "SD", names), np.where(is_selenium, "S", elements)
-    if name not in (THREE_LETTER[token], _SELENOMETHIONINE):
+    if name not in (THREE_LETTER[token], SELENOMETHIONINE):
         kept &= np.isin(names, plain_residue(THREE_LETTER[token]).atom_name)
     return SideChain(tuple(names[kept].tolist()), tuple(elements[kept].tolist()), atoms.coord[place[kept]])

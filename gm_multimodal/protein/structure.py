@@ -14,7 +14,8 @@ from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.breaks import bonded, chain_positions
 from gm_multimodal.protein.residue_names import token_of_name
-from gm_multimodal.protein.side_chains import SideChain, side_chain_of
+from gm_multimodal.protein.residues import THREE_LETTER
+from gm_multimodal.protein.side_chains import SELENOMETHIONINE, SideChain, side_chain_of
 from gm_multimodal.protein.structure_file import StructureFile, open_structure
 from gm_multimodal.reading import MAX_BYTES
 
@@ -170,11 +171,13 @@ def _to_chain(name: str, atoms: _Columns, rows: Iterable[int], side_chains: bool
         for i in sorted(set(range(len(residues))) - set(kept.tolist()))
         if _has_alpha_carbon(residues[i], atoms)
     }
-    found = [
-        side_chain_of(atoms.source, [*residues[i].all_rows.values()], residues[i].name, token)
-        for i, token in zip(kept.tolist() if side_chains else (), backbone.tokens.tolist(), strict=False)
-    ]
-    return Chain(name, backbone, b_factors, dict(+faults), left_out, tuple(found))
+    found: tuple[SideChain, ...] = ()
+    if side_chains:
+        found = tuple(
+            side_chain_of(atoms.source, [*residues[i].all_rows.values()], residues[i].name, token)
+            for i, token in zip(kept.tolist(), backbone.tokens.tolist(), strict=True)
+        )
+    return Chain(name, backbone, b_factors, dict(+faults), left_out, found)
 
 
 def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[ResidueId, ...]) -> Backbone:
@@ -244,7 +247,7 @@ def _has_alpha_carbon(residue: _Residue, atoms: _Columns) -> bool:
 
 def _reason(residue: _Residue, token: int | None) -> str:
     absent = [name for name, row in zip(("N", "CA", "C", "O"), residue.rows, strict=True) if row < 0]
-    if token_of_name(residue.name) is None:
+    if token is None and residue.name not in (*THREE_LETTER, SELENOMETHIONINE):
         return f"{residue.name} is none of the twenty types"
     if absent:
         return f"{residue.name} lacks {', '.join(absent)}"

@@ -3,8 +3,8 @@
 gm-multimodal design -m length=90,110,130 num_designs=16 keep_best=2 out=designs/shown
 python scripts/benchmarks/draw_designs.py docs/designs.png designs/shown/*/best/*.pdb
 
-Helices are blue, strands orange (P-SEA), what is far away is pale. Every structure is turned so that its longest axis
-lies across and its shortest points at the reader.
+Helices are blue, strands orange, what is far away is pale. Every structure is turned so that its longest axis lies
+across and its shortest points at the reader.
 """
 
 import argparse
@@ -13,16 +13,18 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from biotite.structure import AtomArray, annotate_sse
-from biotite.structure.io import load_structure
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from scipy.interpolate import CubicSpline
 
+from gm_multimodal.protein.backbone import Backbone
+from gm_multimodal.protein.metrics.secondary_structure import HELIX, STRAND, secondary_structure
+from gm_multimodal.protein.structure import read_backbone
+
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
-STYLES = {"a": ("#3b6fb6", 7.0), "b": ("#e8892b", 8.0), "c": ("#9aa3ad", 3.2)}  # colour, width in points
+STYLES = {HELIX: ("#3b6fb6", 7.0), STRAND: ("#e8892b", 8.0), "": ("#9aa3ad", 3.2)}  # colour, width in points
 FINE = 8  # pieces of the curve between two residues
 EDGE = "#22303c"
 
@@ -37,17 +39,17 @@ def turned(points: Floats) -> Floats:
     return centred @ axes.T
 
 
-def ribbon(axes: Axes, structure: AtomArray) -> None:
+def ribbon(axes: Axes, backbone: Backbone) -> None:
     """Draw one chain, the farthest pieces first, each with an edge that parts it from what lies behind."""
-    trace = turned(structure.coord[structure.atom_name == "CA"])
-    kinds = annotate_sse(structure)
+    trace = turned(backbone.coordinates[:, 1])
+    kinds = [next(kind for kind in STYLES if letter in kind or not kind) for letter in secondary_structure(backbone)]
     at = np.arange(len(trace))
     fine = np.linspace(0, len(trace) - 1, FINE * (len(trace) - 1) + 1)
     curve = CubicSpline(at, trace)(fine)
     pieces = np.stack([curve[:-1], curve[1:]], 1)
     depth = pieces[:, :, 2].mean(1)
     near = (depth - depth.min()) / np.ptp(depth)
-    kind = kinds[np.round(fine[:-1]).astype(int)]
+    kind = [kinds[k] for k in np.round(fine[:-1]).astype(int)]
     colours = np.array([to_rgb(STYLES[k][0]) for k in kind])
     widths = np.array([STYLES[k][1] for k in kind]) * (0.8 + 0.4 * near)
     pale = colours * (0.45 + 0.55 * near[:, None]) + 0.55 * (1 - near[:, None])
@@ -75,7 +77,7 @@ def main() -> None:
     for axes in all_axes.flat:
         axes.axis("off")
     for axes, file in zip(all_axes.flat, options.structures, strict=False):
-        ribbon(axes, load_structure(file))
+        ribbon(axes, read_backbone(file)[0])
     figure.subplots_adjust(0, 0, 1, 1, 0, 0)
     figure.savefig(options.out, dpi=150, transparent=True)
 

@@ -24,11 +24,12 @@ import pandas as pd
 import torch
 
 from gm_multimodal.app.api import design
+from gm_multimodal.protein.backbone import Backbone, unbroken
 from gm_multimodal.protein.dataset import backbone_of
 from gm_multimodal.protein.judges.protein_mpnn import ProteinMPNN
 from gm_multimodal.protein.metrics import geometry
 from gm_multimodal.protein.metrics.clusters import clusters_of, mean_pairwise, tm_matrix
-from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
+from gm_multimodal.protein.metrics.secondary_structure import secondary_structure, shares
 from gm_multimodal.protein.residues import encode
 from gm_multimodal.protein.structure import read_backbone
 
@@ -93,23 +94,22 @@ def scored(root: Path, cell: Cell, number: int, mpnn: ProteinMPNN) -> pd.DataFra
     rows = {}
     for structure in sorted(cell.folder(root).glob("*.pdb"))[:number]:
         if structure.stem not in known.index:
-            chain = read_backbone(structure)[0]
-            rows[structure.stem] = figures(chain.coordinates, chain.tokens, mpnn)
+            rows[structure.stem] = figures(read_backbone(structure)[0], mpnn)
     if rows:
         known = pd.concat([known, pd.DataFrame.from_dict(rows, orient="index")])
         known.to_csv(file)
     return known.sort_index()[:number]
 
 
-def figures(backbone: geometry.Floats, tokens: np.ndarray, mpnn: ProteinMPNN) -> dict[str, float]:
+def figures(backbone: Backbone, mpnn: ProteinMPNN) -> dict[str, float]:
     """Measure one chain."""
-    shares = secondary_structure_shares(backbone)
+    found = shares(secondary_structure(backbone))
     return {
-        "ca_ca": geometry.ca_ca_validity(backbone),
-        "clash_free": float(geometry.ca_clashes(backbone) == 0),
-        "helix": shares.helix,
-        "strand": shares.strand,
-        "score": float(mpnn.score(backbone, tokens, orders=ORDERS).mean()),
+        "ca_ca": geometry.ca_ca_validity(backbone.coordinates),
+        "clash_free": float(geometry.ca_clashes(backbone.coordinates) == 0),
+        "helix": found.helix,
+        "strand": found.strand,
+        "score": float(mpnn.score(backbone.coordinates, backbone.tokens, orders=ORDERS).mean()),
     }
 
 
@@ -119,8 +119,8 @@ def reference_scores(path: Path, mpnn: ProteinMPNN) -> pd.DataFrame:
     chains = pd.read_parquet(path, columns=["length", "sequence", "coordinates"], filters=held_out)
     near = [chains[(chains.length - length).abs() <= 5] for length in LENGTHS]
     sample = pd.concat([rows.sample(min(32, len(rows)), random_state=0) for rows in near])
-    coordinates = (backbone_of(row.coordinates) for row in sample.itertuples())
-    return pd.DataFrame([figures(x, encode(s), mpnn) for x, s in zip(coordinates, sample.sequence, strict=True)])
+    chains = (unbroken(backbone_of(row.coordinates), encode(row.sequence)) for row in sample.itertuples())
+    return pd.DataFrame([figures(chain, mpnn) for chain in chains])
 
 
 def row_of(root: Path, cell: Cell, number: int, mpnn: ProteinMPNN, worst_score: float) -> dict[str, Any]:

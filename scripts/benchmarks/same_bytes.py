@@ -5,7 +5,8 @@ python scripts/benchmarks/same_bytes.py STRUCTURES FOLDER [--commit 164640b]
 STRUCTURES is a folder of structure files. FOLDER keeps the earlier commit's clone and files: a second call runs only
 this checkout. Sixteen designs (co-design, motif, partial, inverse folding), a preparation, twenty steps of
 fine-tuning and pictures of a network trained for three steps. Left out: the seconds of a design, and files that hold
-names of classes, versions, times or paths (config.yaml, logs, checkpoints' metadata; weights are compared).
+names of classes, versions, times or paths (config.yaml, logs, checkpoints' metadata; weights are compared), and what
+has got another meaning since: secondary structure, and the shards of a preparation, whose names depend on it.
 """
 
 import argparse
@@ -18,13 +19,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 BEFORE = "164640b"  # the parent of the first commit that was to move no number
 VARYING = {"seconds", "cpu_hours"}  # columns that no two runs share
-SKIPPED = {"config.yaml", "hydra.yaml", "overrides.yaml", "last.ckpt", "train.log"}
+REDEFINED = {"helix", "strand", "coil"}  # columns: by P-SEA before, by hydrogen bonds after
+SKIPPED = {"config.yaml", "hydra.yaml", "overrides.yaml", "last.ckpt", "train.log", "secondary_structure.png"}
+SKIPPED_FOLDERS = {"logs", ".hydra", "shards"}
 FIRST = "design_0000.pdb"
 DESIGN = ("num_designs=4", "batch_size=2", "steps=12", "threads=1", "device=cpu")
 TRAINER = ("trainer.accelerator=cpu", "threads=1")
@@ -79,14 +83,19 @@ def content(file: Path) -> object:
             return {name: arrays[name].tobytes() for name in arrays}
     if file.suffix == ".csv":
         rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))
-        return [{name: text for name, text in row.items() if name not in VARYING} for row in rows]
+        return [{name: text for name, text in row.items() if name not in VARYING | REDEFINED} for row in rows]
+    if file.suffix == ".parquet":
+        table = pq.read_table(file)
+        return {name: table[name].to_pylist() for name in table.column_names if name not in REDEFINED}
+    if file.name == "report.md":
+        return [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("Mean shares")]
     return file.read_bytes()
 
 
 def compared(folder: Path) -> set[Path]:
     """Return the files of a run that are compared, relative to it."""
     files = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
-    return {file for file in files if file.name not in SKIPPED and not {"logs", ".hydra"} & set(file.parts)}
+    return {file for file in files if file.name not in SKIPPED and not SKIPPED_FOLDERS & set(file.parts)}
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from gm_multimodal.errors import EmptyDataset
 from gm_multimodal.protein.chains import Chains, Row
 from gm_multimodal.protein.dataset import read_chains
-from gm_multimodal.protein.metrics.hydrogen_bonds import HELIX, STRAND, dssp, hydrogen_bonds
+from gm_multimodal.protein.metrics.hydrogen_bonds import dssp, hydrogen_bonds
+from gm_multimodal.protein.metrics.secondary_structure import HELIX, STRAND
 
 LONG_RANGE = 5  # residues; of a bond between residues farther apart, or of two chains
 HEAD = (

@@ -27,11 +27,11 @@ import pyarrow as pa
 from chain_parts import domains, halves
 from dataset_file import write_dataset
 
-from gm_multimodal.protein.chains import coil_share
 from gm_multimodal.protein.dataset import UNITS_PER_ANGSTROM, backbone_of
 from gm_multimodal.protein.metrics.contacts import CONTACT_DISTANCE, CONTACT_SEPARATION, distance_map
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.metrics.hydrogen_bonds import bridges, dssp, hydrogen_bonds
+from gm_multimodal.protein.metrics.secondary_structure import shares
 from gm_multimodal.protein.residues import encode
 
 PART_GYRATION_RATIO = 1.15  # of a domain and of a half, at most
@@ -98,7 +98,7 @@ class Cutter:
         if not self.shortest <= len(kept) <= self.longest or gyration_ratio(xyz) > self.gyration_ratio:
             return None
         letters = dssp(xyz, encode(sequence), np.diff(kept) == 1)
-        if coil_share(letters) > self.coil:
+        if shares(letters).coil > self.coil:
             return None
         ends = [str(end) for part in parts for end in part]
         is_whole = len(kept) == chain.length

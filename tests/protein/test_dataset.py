@@ -97,8 +97,9 @@ def test_coil_is_read_from_dssp_where_the_file_has_it(written, rows):
 
 def test_coil_is_computed_where_dssp_is_absent(small_dataset, written):
     table = pd.read_parquet(small_dataset)
-    helical = written(table[table.id.isin(["3op9_A_6", "3c4s_A_1"])].drop(columns="dssp"))
-    assert names(read_chains(helical, **ANY, max_coil=0.5)) == ["3op9_A_6"]
+    two = written(table[table.id.isin(["3op9_A_6", "2zig_B_218"])].drop(columns="dssp"))
+    assert names(read_chains(two, **ANY, max_coil=0.5)) == ["2zig_B_218", "3op9_A_6"]
+    assert names(read_chains(two, **ANY, max_coil=0.4)) == ["3op9_A_6"]
 
 
 def test_chains_with_a_break_are_left_out(written, rows):

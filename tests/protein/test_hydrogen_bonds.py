@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gm_multimodal.protein.metrics.hydrogen_bonds import dssp, hydrogen_bonds, shares
+from gm_multimodal.protein.metrics.hydrogen_bonds import dssp, hydrogen_bonds
 from gm_multimodal.protein.residues import encode
 
 SUMMARY = {**dict.fromkeys("GHI", "H"), **dict.fromkeys("EB", "E")}
@@ -51,11 +51,6 @@ def test_a_gap_ends_a_helix(build_backbone):
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 6])
 def test_the_shortest_chains_have_letters(build_backbone, length):
     assert len(letters(build_backbone(length, -57.0, -47.0))) == length
-
-
-def test_shares_add_up(small_dataset):
-    for row in pd.read_parquet(small_dataset).head(5).itertuples():
-        assert sum(shares(row.dssp)) == pytest.approx(1.0)
 
 
 def test_real_chains_have_the_letters_of_the_program(small_dataset):

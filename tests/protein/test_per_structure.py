@@ -1,5 +1,6 @@
 """Bonds, torsions, contacts and composition: of ideal chains, real chains and broken ones."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -133,6 +134,17 @@ def test_a_gap_of_a_file_is_no_broken_bond(real):
     figures, _ = per_structure.measure(broken)
     assert figures["gaps"] == 0
     assert figures["peptide_valid"] == pytest.approx(1 - 1 / (len(keep) - 1))
+
+
+def test_a_gap_of_a_dataset_is_told_by_its_places(real):
+    """Residues of a dataset have no numbers: a jump of the places is a gap, across which nothing is bonded."""
+    row = real.iloc[0]
+    chain = row.coordinates.reshape(-1, 4, 3)
+    keep = np.r_[0:20, 28 : len(chain)]
+    gapped = dataclasses.replace(unbroken(chain[keep], encode(row.sequence)[keep]), position=keep)
+    figures, _ = per_structure.measure(Structure("x", "x.parquet", "A", "0", gapped))
+    assert figures["gaps"] == 1
+    assert figures["peptide_valid"] == 1.0
 
 
 def test_every_figure_that_is_absent_has_a_reason(build_backbone):

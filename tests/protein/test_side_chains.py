@@ -93,7 +93,7 @@ def test_a_side_chain_is_of_the_alternative_whose_backbone_is_copied(read, lines
     plain, doubled = read(lines), []
     for line in lines:
         if of_residue(line, 3):
-            first, second = ("  0.90", "  0.50") if is_side_chain(line) else ("  0.40", "  0.60")
+            first, second = ("  1.00", "  0.10") if is_side_chain(line) else ("  0.40", "  0.60")
             doubled.append(edit(edit(line, 16, names[0]), 54, first))
             moved = edit(line, 30, f"{float(line[30:38]) + 1:8.3f}")
             doubled.append(edit(edit(moved, 16, names[1]), 54, second))

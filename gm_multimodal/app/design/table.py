@@ -11,7 +11,7 @@ from gm_multimodal.app.design.folder import Row, design_id
 from gm_multimodal.protein.blueprint import Blueprint
 from gm_multimodal.protein.design import Design
 from gm_multimodal.protein.metrics.geometry import ca_ca_validity, ca_clashes, radius_of_gyration
-from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
+from gm_multimodal.protein.metrics.secondary_structure import secondary_structure, shares
 from gm_multimodal.protein.residues import decode
 
 _SHOWN = {
@@ -36,7 +36,7 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
     backbone = design.backbone
     chains = [backbone.coordinates[part] for part in backbone.chain_slices()]
     sizes = [len(chain) for chain in chains]
-    shares = [secondary_structure_shares(chain) for chain in chains]
+    found = shares(secondary_structure(backbone))
     chosen = design.confidence[design.chosen].astype(np.float64)
     score = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
     recovered = (backbone.tokens == blueprint.backbone.tokens)[free & blueprint.native]
@@ -53,9 +53,9 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
         "mean_probability": _mean_of(chosen),
         "score": _mean_of(score),
         "recovery": _mean_of(recovered),
-        "helix": f"{np.average([item.helix for item in shares], weights=sizes):.4f}",
-        "strand": f"{np.average([item.strand for item in shares], weights=sizes):.4f}",
-        "coil": f"{np.average([item.coil for item in shares], weights=sizes):.4f}",
+        "helix": f"{found.helix:.4f}",
+        "strand": f"{found.strand:.4f}",
+        "coil": f"{found.coil:.4f}",
         "radius_of_gyration": f"{radius_of_gyration(backbone.coordinates):.3f}",
         "ca_ca_valid": f"{np.average(validity, weights=bonds):.4f}",
         "clashes": str(ca_clashes(backbone.coordinates)),

@@ -164,7 +164,7 @@ def reference_figures(
 ) -> list[dict[str, float | None]]:
     """Figures of reference structures by column, `length` among them; kept as a whole."""
     names = hashlib.sha256("\n".join(structure.name for structure in some).encode()).hexdigest()[:16]
-    key = f"figures {__version__} {reference.digest} {names}"
+    key = f"figures 2 {__version__} {reference.digest} {names}"
     if not kept.has(key, lambda value: _are_figures(value, len(some))):
         rows = []
         for structure in some:

@@ -47,7 +47,7 @@ def _page(summary: Summary, files: int, method: str) -> str:
         "## Chains",
         "",
         f"Lengths: {lengths[0]} to {lengths[4]} residues, median {lengths[2]}, half in {lengths[1]} to {lengths[3]}.",
-        f"Mean shares by P-SEA: helix {summary.helix.mean():.2f}, strand {summary.strand.mean():.2f}.",
+        f"Mean shares by hydrogen bonds (DSSP): helix {summary.helix.mean():.2f}, strand {summary.strand.mean():.2f}.",
         "",
         "![lengths](lengths.png) ![secondary structure](secondary_structure.png)",
         "",
@@ -113,6 +113,6 @@ def _write_pictures(folder: PrepareFolder, summary: Summary) -> None:
     axes.hist(
         [summary.helix, summary.strand], bins=bins.tolist(), label=["helix", "strand"], color=["#cc6677", "#ddaa33"]
     )
-    axes.set(xlabel="share of residues (P-SEA)", ylabel="chains", title="Secondary structure")
+    axes.set(xlabel="share of residues (DSSP)", ylabel="chains", title="Secondary structure")
     axes.legend(frameon=False)
     save(figure, "secondary_structure.png")

@@ -22,9 +22,6 @@ _CLOSEST: Final = 0.5  # Angstrom between atoms
 _BEND: Final = 70.0  # degrees between CA(i-2) -> CA(i) and CA(i) -> CA(i+2)
 PROLINE: Final = RESIDUES.index("P")
 
-HELIX: Final = "GHI"
-STRAND: Final = "EB"
-
 Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 
@@ -101,13 +98,6 @@ def bridges(bonds: Bools, bonded: Bools) -> Bools:
     """
     found = _bridges(bonds, np.concatenate([[0], np.cumsum(~bonded)]))
     return found.parallel | found.antiparallel
-
-
-def shares(letters: str) -> tuple[float, float, float]:
-    """Shares of helix (G, H, I), strand (E, B) and the rest; they add up to 1."""
-    helix = sum(letter in HELIX for letter in letters) / len(letters)
-    strand = sum(letter in STRAND for letter in letters) / len(letters)
-    return helix, strand, max(0.0, 1.0 - helix - strand)
 
 
 def _bends(coordinates: Floats, piece: npt.NDArray[np.int64]) -> Bools:

@@ -9,9 +9,10 @@ import numpy as np
 
 from gm_multimodal import __version__
 from gm_multimodal.protein.breaks import LONGEST_CA_CA, LONGEST_PEPTIDE_BOND
-from gm_multimodal.protein.metrics import bonds, composition, contacts, geometry, hydrogen_bonds, ramachandran
+from gm_multimodal.protein.metrics import bonds, composition, contacts, geometry, ramachandran
 from gm_multimodal.protein.metrics.figures import Definition
-from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
+from gm_multimodal.protein.metrics.p_sea import p_sea_shares
+from gm_multimodal.protein.metrics.secondary_structure import Shares, shares
 from gm_multimodal.protein.metrics.structure import Structure
 
 Figures = Mapping[str, float | None]
@@ -61,8 +62,11 @@ def _biotite(text: str) -> Definition:
 
 
 def _psea(structure: Structure) -> tuple[float, float, float]:
-    shares = secondary_structure_shares(structure.backbone.coordinates)
-    return shares.helix, shares.strand, shares.coil
+    return _three(p_sea_shares(structure.backbone.coordinates))
+
+
+def _three(found: Shares) -> tuple[float, float, float]:
+    return found.helix, found.strand, found.coil
 
 
 def _ca_ca(structure: Structure) -> tuple[float] | None:
@@ -158,7 +162,7 @@ GROUPS: Final = (
             "dssp_strand": _ours("Share of residues in a strand (E, B) by hydrogen bonds (DSSP)", "N, CA, C, O"),
             "dssp_coil": _ours("Share of residues in neither", "N, CA, C, O"),
         },
-        lambda s: hydrogen_bonds.shares(s.letters),
+        lambda s: _three(shares(s.letters)),
     ),
     Group(
         {

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
-from gm_multimodal.protein.metrics.secondary_structure import SecondaryStructure, secondary_structure_shares
+from gm_multimodal.protein.metrics.secondary_structure import Shares, secondary_structure, shares
 from gm_multimodal.protein.preparation.sources import Source
 from gm_multimodal.protein.structure import DUPLICATES, NOT_FINITE, NUCLEOTIDES, Chain, chains_of
 from gm_multimodal.protein.structure_file import StructureFile, open_structure
@@ -37,7 +37,7 @@ class Criteria:
         min_length: residues of a stretch.
         max_length: residues of a stretch.
         max_resolution: Angstrom; None takes any. Files without a resolution pass.
-        max_coil: share of residues in neither helix nor strand by P-SEA; None takes any.
+        max_coil: share of residues in neither helix nor strand by hydrogen bonds; None takes any.
         max_gyration_ratio: radius of gyration over 2.2 L^0.38 Angstrom; None takes any.
         min_plddt: mean over a stretch of a prediction, 0 to 100; None takes any.
         max_broken: share of residues with a bond off by 0.2 Angstrom, or with CA closer than 3 Angstrom to another.
@@ -88,7 +88,7 @@ class Stretch:
     chain: str
     model: int
     backbone: Backbone
-    shares: SecondaryStructure
+    shares: Shares
     gyration_ratio: float
     resolution: float | None
     plddt: float | None
@@ -202,16 +202,16 @@ def _judge(
     ratio = gyration_ratio(xyz)
     if _exceeds(ratio, criteria.max_gyration_ratio):
         return refuse(f"radius of gyration above {criteria.max_gyration_ratio:g} x 2.2 L^0.38 Angstrom", ratio)
-    shares = secondary_structure_shares(xyz)
-    if _exceeds(shares.coil, criteria.max_coil):
-        return refuse(f"coil share above {criteria.max_coil:g}", shares.coil)
+    found = shares(secondary_structure(backbone))
+    if _exceeds(found.coil, criteria.max_coil):
+        return refuse(f"coil share above {criteria.max_coil:g}", found.coil)
     return Stretch(
         id=_id(source, first, model if criteria.models == "all" and file.models > 1 else None),
         source=source.name,
         chain=chain.id,
         model=model,
         backbone=replace(backbone, position=backbone.position - backbone.position[0]),
-        shares=shares,
+        shares=found,
         gyration_ratio=ratio,
         resolution=file.resolution,
         plddt=plddt,

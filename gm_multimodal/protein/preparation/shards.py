@@ -33,6 +33,7 @@ REJECTION_COLUMNS: Final = ("file", "chain", "residues", "reason", "number")
 _ROWS_AT_ONCE: Final = 256
 _ENDS: Final = 6  # of 256 names, after which a shard ends
 _STATE: Final = "gm_multimodal.made_from"
+_FIGURES: Final = "secondary structure by hydrogen bonds"  # shards with other figures are read anew
 _COLUMNS: Final = {
     "id": pa.string(),
     "source": pa.string(),
@@ -177,7 +178,7 @@ def write_rejections(path: Path, shards: Iterable[Shard], further: Sequence[Reje
 
 
 def _digest(sources: Sequence[Source], criteria: Criteria) -> str:
-    digest = hashlib.sha256(repr(dataclasses.astuple(criteria)).encode())
+    digest = hashlib.sha256(repr((_FIGURES, *dataclasses.astuple(criteria))).encode())
     for source in sources:
         try:
             state = source.path.stat()

@@ -28,7 +28,7 @@ class Summary:
         clusters: of each split.
         sources: files that gave a chain.
         lengths: residues of every chain, [n].
-        helix: share of helix of every chain by P-SEA, [n].
+        helix: share of helix of every chain by hydrogen bonds, [n].
         strand: the same of strand.
         reasons: reason -> rejections, the most frequent first.
         refused_files: files of which nothing could be taken for a reason that concerns the file.

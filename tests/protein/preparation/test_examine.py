@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from gm_multimodal.protein.metrics.secondary_structure import secondary_structure_shares
+from gm_multimodal.protein.metrics.secondary_structure import secondary_structure, shares
 from gm_multimodal.protein.preparation.examine import broken_share, examine
 from gm_multimodal.protein.preparation.sources import Source
 from gm_multimodal.protein.residues import decode
@@ -45,7 +45,7 @@ def test_a_whole_chain_is_one_row(examined, lines, data_folder):
     assert decode(row.backbone.tokens) == decode(chain.tokens)
     np.testing.assert_array_equal(row.backbone.coordinates, chain.coordinates)
     np.testing.assert_array_equal(row.backbone.position, np.arange(69))
-    assert row.shares == secondary_structure_shares(chain.coordinates)
+    assert row.shares == shares(secondary_structure(chain))
 
 
 def test_gaps_split_mark_or_reject(examined, lines):

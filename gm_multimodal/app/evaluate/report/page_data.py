@@ -13,7 +13,7 @@ from gm_multimodal.app.html import script_json
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics import ramachandran
 from gm_multimodal.protein.metrics.clusters import clusters_of, symmetric
-from gm_multimodal.protein.metrics.hydrogen_bonds import HELIX, STRAND
+from gm_multimodal.protein.metrics.secondary_structure import HELIX, STRAND
 from gm_multimodal.protein.metrics.structure import Structure
 from gm_multimodal.protein.metrics.superposition import superpose
 from gm_multimodal.protein.residues import decode
