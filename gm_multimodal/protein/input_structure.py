@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.backbone import Backbone, ResidueId, joined
+from gm_multimodal.protein.reading_notes import Note, notes_of
 from gm_multimodal.protein.side_chains import SideChain
 from gm_multimodal.protein.structure import read_protein
 from gm_multimodal.reading import MAX_BYTES
-
-_SHOWN: Final = 6  # residues that a message names
 
 # A chain of letters, or any name before a colon; a number, perhaps negative; an insertion code.
 _SELECTION: Final = re.compile(
@@ -33,13 +32,13 @@ class InputStructure:
         path: of the file.
         backbone: its residues with a complete one, chain after chain.
         side_chains: what residues 0 ... L - 1 have beyond it.
-        left_out: residues with CA that are not among these, each with the reason.
+        notes: what was left out of the file, or decided while it was read.
     """
 
     path: Path
     backbone: Backbone
     side_chains: Mapping[int, SideChain] = field(default_factory=dict)
-    left_out: Mapping[ResidueId, str] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of residues."""
@@ -49,14 +48,6 @@ class InputStructure:
     def ids(self) -> tuple[ResidueId, ...]:
         """Names of the residues, L of them."""
         return self.backbone.names
-
-    def omissions(self) -> str:
-        """Say which residues of the file have no complete backbone or no type that we know; "" if there are none."""
-        if not self.left_out:
-            return ""
-        shown = [f"{residue} ({why})" for residue, why in list(self.left_out.items())[:_SHOWN]]
-        more = f" and {len(self.left_out) - _SHOWN} more" if len(self.left_out) > _SHOWN else ""
-        return f"{self.path.name}: without {', '.join(shown)}{more}"
 
     def ranges(self) -> str:
         """Return the residues there are, as `A 3-40, 45-80; B 1-20`."""
@@ -78,7 +69,8 @@ class InputStructure:
         if match is None:
             raise UserInputError(
                 f"{text!r} names no residues: write A10-25, A40, A52B (an insertion code), A (a chain) or, if the name "
-                "of the chain is not of letters, 1:10-25."
+                "of the chain is not of letters, 1:10-25. "
+                f"{self.path.name} has {self.ranges()}."
             )
         chain = match["named"] or match["chain"]
         members = [number for number, item in enumerate(self.ids) if item.chain == chain]
@@ -117,11 +109,10 @@ def read_input(path: str | Path, *, max_bytes: int = MAX_BYTES) -> InputStructur
     Raises:
         UserInputError: It cannot be read, or holds no protein backbone.
     """
-    chains = read_protein(path, side_chains=True, max_bytes=max_bytes)
-    backbone = joined([chain.backbone for chain in chains if len(chain)])
-    side_chains = dict(enumerate(item for chain in chains for item in chain.side_chains))
-    left_out = {residue: why for chain in chains for residue, why in chain.left_out.items()}
-    return InputStructure(Path(path), backbone, side_chains, left_out)
+    file = read_protein(path, side_chains=True, max_bytes=max_bytes)
+    backbone = joined([chain.backbone for chain in file.chains if len(chain)])
+    side_chains = dict(enumerate(item for chain in file.chains for item in chain.side_chains))
+    return InputStructure(Path(path), backbone, side_chains, tuple(notes_of(file)))
 
 
 def selection_name(ids: Sequence[ResidueId]) -> str:

@@ -7,6 +7,9 @@ import numpy as np
 
 from gm_multimodal.protein.residues import THREE_LETTER
 
+UNKNOWN_NAME: Final = "UNK"
+"""What files call an amino acid whose type nobody knows."""
+
 _TOKENS: Final = {name: token for token, name in enumerate(THREE_LETTER)}
 # L-amino acids within or at the ends of a chain; D-amino acids and molecules that merely resemble one are other things
 _LINKING: Final = (

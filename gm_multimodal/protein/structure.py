@@ -1,7 +1,9 @@
 """Protein chains read from structure files: which residues make up a backbone, and what stood in its way."""
 
+import itertools
+import string
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,7 @@ from biotite.structure import AtomArray
 from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.breaks import bonded, chain_positions
+from gm_multimodal.protein.molecules import AtomColumns, molecules
 from gm_multimodal.protein.residue_names import token_of_name
 from gm_multimodal.protein.residues import THREE_LETTER
 from gm_multimodal.protein.side_chains import SELENOMETHIONINE, SideChain, side_chain_of
@@ -25,6 +28,9 @@ NUCLEOTIDES: Final = "nucleotides"
 DUPLICATES: Final = "residues with duplicate atoms"
 NOT_FINITE: Final = "residues whose coordinates are not numbers"
 
+CHAIN_NAMES: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits
+"""Names of one letter, as the PDB format has room for."""
+
 _N, _CA, _C, _O = range(4)
 _CARBONYL: Final = 1.231  # Angstrom, length of the bond C=O
 
@@ -36,16 +42,19 @@ class Chain:
     """One protein chain of a file.
 
     Attributes:
-        id: Name of the chain, the author's where the file has two.
+        id: Name of the chain, the author's where the file has two; a free letter where the file has none, or gives it
+            to another molecule too.
+        name_in_file: What the file calls it.
         backbone: The residues that have a complete one, in the order of the file and under the author's numbers where
             it has two; perhaps none.
         b_factors: [L] float32, of CA; a confidence in files of predictions.
         faults: Why residues of the file are not among these, or stand here with a doubt: reason -> how many.
-        left_out: Residues of the file with CA that are not among these, each with the reason.
+        left_out: Amino acids of the file that are not among these, each with the reason.
         side_chains: What the residues have beyond the backbone, L of them; empty where the file was read without.
     """
 
     id: str
+    name_in_file: str
     backbone: Backbone
     b_factors: Floats
     faults: Mapping[str, int]
@@ -55,6 +64,21 @@ class Chain:
     def __len__(self) -> int:
         """Return the number of residues."""
         return len(self.backbone)
+
+
+@dataclass(frozen=True)
+class ProteinFile:
+    """What one model of a file holds.
+
+    Attributes:
+        path: of the file.
+        models: how many there are.
+        chains: of the model that was read, also those without a usable residue.
+    """
+
+    path: Path
+    models: int
+    chains: tuple[Chain, ...]
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,14 @@ class _Columns:
     def of(cls, atoms: AtomArray) -> "_Columns":
         names = ("res_id", "ins_code", "res_name", "atom_name", "altloc_id", "hetero", "occupancy")
         return cls(atoms, *(atoms.get_annotation(name).tolist() for name in names))
+
+    @property
+    def places(self) -> AtomColumns:
+        """What tells molecules apart."""
+        marks, orders = (self.source.get_annotation(name).tolist() for name in ("mark", "order"))
+        return AtomColumns(
+            self.source.coord, self.number, self.insertion, self.name, self.altloc, self.hetero, marks, orders
+        )
 
 
 @dataclass(frozen=True)
@@ -110,22 +142,23 @@ def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTE
         StructureError: The file is missing, of another kind, too large or malformed, lacks the model, or holds no such
             residue.
     """
-    return [chain.backbone for chain in read_protein(path, model=model, max_bytes=max_bytes) if len(chain)]
+    return [chain.backbone for chain in read_protein(path, model=model, max_bytes=max_bytes).chains if len(chain)]
 
 
 def read_protein(
     path: str | Path, *, model: int = 1, side_chains: bool = False, max_bytes: int = MAX_BYTES
-) -> list[Chain]:
+) -> ProteinFile:
     """Read every chain of one model as `read_backbone` does, with what was left out of it and, if asked, side chains.
 
     Raises:
         StructureError: As `read_backbone`; one chain at least has a residue.
     """
-    chains = chains_of(open_structure(path, side_chains=side_chains, max_bytes=max_bytes), model)
+    file = open_structure(path, side_chains=side_chains, max_bytes=max_bytes)
+    chains = chains_of(file, model)
     if not any(map(len, chains)):
         reason = "has no protein chain: no residue of the twenty types has all of N, CA, C and O"
         raise StructureError(path, f"{reason} in model {model}")
-    return chains
+    return ProteinFile(file.path, file.models, tuple(chains))
 
 
 def chains_of(file: StructureFile, model: int) -> list[Chain]:
@@ -139,10 +172,25 @@ def chains_of(file: StructureFile, model: int) -> list[Chain]:
     for row, name in enumerate(atoms.chain_id.tolist()):
         chains.setdefault(name, []).append(row)
     columns = _Columns.of(atoms)
-    return [_to_chain(name, columns, rows, file.side_chains) for name, rows in chains.items()]
+    places = columns.places
+    parts = [(name, part) for name, rows in chains.items() for part in molecules(places, rows)]
+    parts.sort(key=lambda item: item[1][0])
+    named_once, free = set(), (name for name in _free_names() if name not in chains)
+    found = []
+    for name, rows in parts:
+        id_ = next(free) if not name or name in named_once else name
+        named_once.add(name)
+        found.append(_to_chain(id_, name, columns, rows, file.side_chains))
+    return found
 
 
-def _to_chain(name: str, atoms: _Columns, rows: Iterable[int], side_chains: bool) -> Chain:
+def _free_names() -> Iterator[str]:
+    """Yield names for chains without one: letters and digits, and then all pairs."""
+    yield from CHAIN_NAMES
+    yield from map("".join, itertools.product(CHAIN_NAMES, repeat=2))
+
+
+def _to_chain(name: str, name_in_file: str, atoms: _Columns, rows: Iterable[int], side_chains: bool) -> Chain:
     faults: Counter[str] = Counter()
     residues = list(_residues(atoms, rows, faults))
     places = np.array([residue.rows for residue in residues], dtype=np.int64).reshape(-1, 4)
@@ -169,7 +217,7 @@ def _to_chain(name: str, atoms: _Columns, rows: Iterable[int], side_chains: bool
     left_out = {
         ResidueId(name, residues[i].number, residues[i].insertion): _reason(residues[i], tokens[i])
         for i in sorted(set(range(len(residues))) - set(kept.tolist()))
-        if _has_alpha_carbon(residues[i], atoms)
+        if _has_alpha_carbon(residues[i], atoms) or (in_chain[i] and _is_amino_acid(residues[i]))
     }
     found: tuple[SideChain, ...] = ()
     if side_chains:
@@ -177,7 +225,7 @@ def _to_chain(name: str, atoms: _Columns, rows: Iterable[int], side_chains: bool
             side_chain_of(atoms.source, [*residues[i].all_rows.values()], residues[i].name, token)
             for i, token in zip(kept.tolist(), backbone.tokens.tolist(), strict=True)
         )
-    return Chain(name, backbone, b_factors, dict(+faults), left_out, found)
+    return Chain(name, name_in_file, backbone, b_factors, dict(+faults), left_out, found)
 
 
 def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[ResidueId, ...]) -> Backbone:
@@ -243,6 +291,10 @@ def _mean(values: Sequence[float]) -> float:
 def _has_alpha_carbon(residue: _Residue, atoms: _Columns) -> bool:
     row = residue.rows[_CA]
     return row >= 0 and atoms.source.element[row] != "CA"  # of calcium
+
+
+def _is_amino_acid(residue: _Residue) -> bool:
+    return residue.name in (*THREE_LETTER, SELENOMETHIONINE) or sum(row >= 0 for row in residue.rows) > 1
 
 
 def _reason(residue: _Residue, token: int | None) -> str:

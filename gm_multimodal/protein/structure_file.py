@@ -4,10 +4,9 @@ A file is read with distrust: its size, what a .gz expands to and what a BinaryC
 saved under the name of a structure is told apart, and whatever a parser raises becomes one `StructureError`.
 """
 
-import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 from biotite.structure import AtomArray, infer_elements
-from biotite.structure.io.pdb import PDBFile
 
 from gm_multimodal.errors import StructureError, TooLarge
 from gm_multimodal.printable import printable
 from gm_multimodal.protein.cif import parse_binary_cif, parse_cif
+from gm_multimodal.protein.file_format import as_ascii, is_binary_cif, is_cif
+from gm_multimodal.protein.pdb_file import PdbText, parse_pdb
 from gm_multimodal.reading import MAX_BYTES, read_bytes
 
 SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
@@ -29,10 +29,9 @@ SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 ATOM_NAMES: Final = ("N", "CA", "C", "O", "C1'", "C1*")
 """The atoms that are always read: the backbone of proteins, and the one by which a nucleotide is known."""
 
+_ASSEMBLY: Final = re.compile(r"\.pdb\d+$")  # as the PDB calls its assemblies
 _NO_ATOMS: Final = "has no protein chain: none of its atoms is one of a backbone"
 _NAMES: Final = {"chain": "chain_id", "residue": "res_name", "insertion": "ins_code", "atom": "atom_name"}
-_ATOM_RECORDS: Final = ("ATOM  ", "HETATM")
-_PDB_COORDINATES_END: Final = 54
 _PDB_RESOLUTION: Final = re.compile(r"^REMARK   2 RESOLUTION\.\s+(\d+\.\d+)", re.MULTILINE)
 _PDB_EXPERIMENT: Final = re.compile(r"^EXPDTA(?!.*THEORETICAL)", re.MULTILINE)
 _PDB_PREDICTED: Final = re.compile(
@@ -57,7 +56,7 @@ class StructureFile:
         is_predicted: whether the header says that a program made the model; B-factors are then a confidence.
         models: how many models there are.
         side_chains: whether all atoms are read, or those named in `ATOM_NAMES`.
-        content: biotite's PDBFile, or the category atom_site.
+        content: what was parsed of a PDB file, or the category atom_site.
     """
 
     path: Path
@@ -71,7 +70,8 @@ class StructureFile:
         """Return the atoms of one model, counted from 1, in the order of the file.
 
         All alternative locations are there; names and numbers are the author's where the file has two; `altloc_id`,
-        `occupancy` and `b_factor` are annotations, the last a confidence in predictions.
+        `occupancy` and `b_factor` are annotations, the last a confidence in predictions, and `mark` and `order` tell
+        `molecules` where one ends.
 
         Raises:
             StructureError: There is no such model, or its atoms are malformed.
@@ -79,8 +79,8 @@ class StructureFile:
         with _explained(self.path, f"cannot be read (model {model})"):
             if not 1 <= model <= self.models:
                 raise ValueError(f"it has {self.models} models")
-            if isinstance(self.content, PDBFile):
-                atoms = self.content.get_structure(model, altloc="all", extra_fields=["occupancy", "b_factor"])
+            if isinstance(self.content, PdbText):
+                atoms = self.content.atoms(model)
             else:
                 atoms = _cif_atoms(self.content, model, None if self.side_chains else ATOM_NAMES)
             atoms.altloc_id = np.char.strip(atoms.altloc_id)
@@ -90,14 +90,16 @@ class StructureFile:
 
 def is_structure_name(name: str) -> bool:
     """Whether a file of that name is taken for a structure."""
-    return name.lower().removesuffix(".gz").endswith(SUFFIXES)
+    name = name.lower().removesuffix(".gz")
+    return name.endswith(SUFFIXES) or bool(_ASSEMBLY.search(name))
 
 
 def open_structure(path: str | Path, *, side_chains: bool = False, max_bytes: int = MAX_BYTES) -> StructureFile:
     """Read and parse a structure file.
 
     Args:
-        path: its name ends in one of `SUFFIXES`, or in one of them followed by ``.gz``.
+        path: its name ends in one of `SUFFIXES` or in .pdb1 and the like, perhaps followed by ``.gz``; the format is
+            told by the content.
         side_chains: read all atoms; without them a PDB file is read several times faster.
         max_bytes: refuse a file, or what a .gz expands to, that is larger.
 
@@ -105,21 +107,21 @@ def open_structure(path: str | Path, *, side_chains: bool = False, max_bytes: in
         StructureError: The file is missing, of another kind, too large or malformed.
     """
     path = Path(path)
-    name = path.name.lower()
-    if not is_structure_name(name):
+    if not is_structure_name(path.name):
         known = ", ".join(SUFFIXES)
         raise StructureError(path, f"is not a known kind of file; its name must end in one of {known} (+ .gz)")
     if not path.is_file():
         raise StructureError(path, "does not exist")
     with _explained(path, "cannot be read"):
         content = read_bytes(path, max_bytes)
+        if is_binary_cif(content):
+            return _open_cif(path, parse_binary_cif(content, max_bytes), side_chains)
+        content = as_ascii(content)
         if content.lstrip()[:1] == b"<":
             raise StructureError(path, "is a web page or XML, not a structure")
-        if ".bcif" in name[-8:]:
-            return _open_cif(path, parse_binary_cif(content, max_bytes), side_chains)
-        if name.removesuffix(".gz").endswith("cif"):
+        if is_cif(content):
             return _open_cif(path, parse_cif(content, max_bytes), side_chains)
-        return _open_pdb(path, content.decode("ascii", "replace"), side_chains)
+        return _open_pdb(path, content.decode("ascii"), side_chains)
 
 
 def _check_names(path: Path, atoms: AtomArray) -> None:
@@ -142,6 +144,8 @@ def _explained(path: Path, what: str) -> Iterator[None]:
         raise
     except TooLarge as error:
         raise StructureError(path, error.reason, "give a larger max_megabytes") from error
+    except EOFError as error:
+        raise StructureError(path, "is truncated: its compressed data end too early", "fetch it again") from error
     except MemoryError as error:
         raise StructureError(path, f"{what}: it needs too much memory") from error
     except Exception as error:
@@ -150,29 +154,14 @@ def _explained(path: Path, what: str) -> Iterator[None]:
 
 
 def _open_pdb(path: Path, text: str, side_chains: bool) -> StructureFile:
-    lines = list(_atom_lines(io.StringIO(text, newline=None), side_chains))
-    if not any(line[:6] in _ATOM_RECORDS and line[12:16].strip() in ATOM_NAMES for line in lines):
+    content = parse_pdb(text, None if side_chains else frozenset(ATOM_NAMES))
+    if content is None or not content.has_any(ATOM_NAMES):
         raise StructureError(path, _NO_ATOMS)
-    file = PDBFile.read(io.StringIO("\n".join(lines)))
-    head = text[: text.find("\nATOM  ")]
+    head = content.head
     match = _PDB_RESOLUTION.search(head)
     is_predicted = bool(_PDB_PREDICTED.search(head)) and not _PDB_EXPERIMENT.search(head)
     resolution = float(match[1]) if match else None
-    return StructureFile(path, resolution, is_predicted, file.get_model_count(), side_chains, file)
-
-
-def _atom_lines(lines: Iterable[str], side_chains: bool) -> Iterator[str]:
-    """Yield the records that matter."""
-    for number, line in enumerate((line.rstrip("\n") for line in lines), start=1):
-        if line[:6] in _ATOM_RECORDS:
-            if len(line) < _PDB_COORDINATES_END:
-                raise ValueError(f"line {number} is cut off")
-            if side_chains or line[12:16].strip() in ATOM_NAMES:
-                # programs that know no occupancy or B-factor leave the columns blank
-                occupancy, b_factor = line[54:60].strip() or "1.00", line[60:66].strip() or "0.00"
-                yield f"{line[:54]}{occupancy:>6}{b_factor:>6}{line[66:]:<14}"
-        elif line.startswith(("MODEL ", "ENDMDL")):
-            yield line
+    return StructureFile(path, resolution, is_predicted, content.file.get_model_count(), side_chains, content)
 
 
 def _open_cif(path: Path, file: Any, side_chains: bool) -> StructureFile:
@@ -189,8 +178,10 @@ def _cif_atoms(category: Any, model: int, names: Sequence[str] | None) -> AtomAr
     models = _models(category)
     numbers = list(dict.fromkeys(models.tolist()))
     rows = models == numbers[model - 1]
+    atom_names = _author(category, "atom_id")
+    altlocs = category["label_alt_id"].as_array(str, "") if "label_alt_id" in category else np.full(len(rows), "")
     if names is not None:
-        rows &= np.isin(_author(category, "atom_id").as_array(str), names)
+        rows &= np.isin(atom_names, names) | (altlocs != "")
     count = int(rows.sum())
 
     def column(name: str, kind: type, absent: Any, default: Any) -> npt.NDArray[Any]:
@@ -199,24 +190,36 @@ def _cif_atoms(category: Any, model: int, names: Sequence[str] | None) -> AtomAr
 
     atoms = AtomArray(count)
     atoms.coord = np.stack([category[f"Cartn_{axis}"].as_array(np.float32)[rows] for axis in "xyz"], -1)
-    atoms.set_annotation("chain_id", _author(category, "asym_id").as_array(str)[rows])
-    atoms.set_annotation("res_id", _author(category, "seq_id").as_array(int, -1)[rows])
+    atoms.set_annotation("chain_id", _author(category, "asym_id")[rows])
+    atoms.set_annotation("res_id", _numbers(_author(category, "seq_id"))[rows])
     atoms.set_annotation("ins_code", column("pdbx_PDB_ins_code", str, "", ""))
-    atoms.set_annotation("res_name", _author(category, "comp_id").as_array(str)[rows])
-    atoms.set_annotation("atom_name", _author(category, "atom_id").as_array(str)[rows])
+    atoms.set_annotation("res_name", _author(category, "comp_id")[rows])
+    atoms.set_annotation("atom_name", atom_names[rows])
     atoms.set_annotation("hetero", column("group_PDB", str, "", "ATOM") == "HETATM")
     elements = column("type_symbol", str, "", "")
     atoms.set_annotation("element", np.where(elements == "", infer_elements(atoms.atom_name), elements))
-    atoms.set_annotation("altloc_id", column("label_alt_id", str, "", ""))
+    atoms.set_annotation("altloc_id", altlocs[rows])
     atoms.set_annotation("occupancy", column("occupancy", float, 1.0, 1.0))
     atoms.set_annotation("b_factor", column("B_iso_or_equiv", float, 0.0, 0.0))
+    _, mark = np.unique(column("label_asym_id", str, "", ""), return_inverse=True)
+    atoms.set_annotation("mark", mark)
+    order = column("label_seq_id", str, "", "")
+    atoms.set_annotation("order", _numbers(np.where(order == "", atoms.res_id.astype(str), order)))
     return atoms
 
 
-def _author(category: Any, what: str) -> Any:
-    """Return the author's column of a name or number where the file has it, otherwise the database's own."""
-    name = f"auth_{what}"
-    return category[name if name in category else f"label_{what}"]
+def _author(category: Any, what: str) -> npt.NDArray[np.str_]:
+    """Return the author's names or numbers as text, [atoms]; where one is unknown or absent the database's own."""
+    columns = [f"{side}_{what}" for side in ("auth", "label")]
+    found = [category[name].as_array(str, "") for name in columns if name in category]
+    if not found:
+        raise KeyError(" and ".join(columns))
+    return np.where(found[0] == "", found[-1], found[0])
+
+
+def _numbers(texts: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+    """Return residue numbers; those of water and ligands may be unknown altogether, -1."""
+    return np.where(texts == "", "-1", texts).astype(np.int64)
 
 
 def _models(category: Any) -> npt.NDArray[np.int64]:

@@ -18,6 +18,6 @@ def read_alpha_carbons(path: str | Path) -> npt.NDArray[np.float32]:
     file = open_structure(path)
     is_alpha = file.atoms(1).atom_name == "CA"
     try:
-        return np.asarray(file.content.get_coord()[:, is_alpha], dtype=np.float32)
+        return np.asarray(file.content.file.get_coord()[:, is_alpha], dtype=np.float32)
     except Exception as error:  # a malformed model can break the parser anywhere
         raise UserInputError(f"trajectory {path} cannot be read: {error or type(error).__name__}") from error

@@ -133,12 +133,10 @@ def test_what_is_left_out_is_named_with_the_reason(read, lines):
     kept = [line for line in lines if not (of_residue(line, 5) and line[12:16] == " N  ")]
     kept = [edit(line, 17, "XYZ") if of_residue(line, 9) else line for line in kept]
     calcium = edit(edit(edit(edit(lines[1], 0, "HETATM"), 12, "CA   "), 17, " CA A 900"), 76, "CA")
-    structure = read([*kept, calcium])
-    assert {str(residue): why for residue, why in structure.left_out.items()} == {
-        "A5": "PHE lacks N",
-        "A9": "XYZ is none of the twenty types",
-    }
-    assert structure.omissions() == "some.pdb: without A5 (PHE lacks N), A9 (XYZ is none of the twenty types)"
+    kept = [line for line in kept if not (of_residue(line, 11) and line[12:16] == " CA ")]
+    [note] = read([*kept, calcium]).notes
+    assert note.number == 3
+    assert note.text == "is read without A5 (PHE lacks N), A9 (XYZ is none of the twenty types), A11 (ARG lacks CA)"
 
 
 def test_the_same_atoms_from_every_format(data_folder, tmp_path):

@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.design_tasks import Codesign, Fold, Motif, Redesign, Task, describe
 from gm_multimodal.protein.fasta import read_fasta
 from gm_multimodal.protein.input_structure import InputStructure, read_input
+from gm_multimodal.protein.reading_notes import told
 from gm_multimodal.protein.residues import RESIDUES
 from gm_multimodal.protein.structure_file import SUFFIXES, is_structure_name
 
@@ -62,7 +64,7 @@ def read_motif(config: DesignConfig) -> Motif:
     if path.is_dir():
         raise UserInputError(f"structure={path} is a folder: a contig names residues of one file.")
     structure = read_input(path, max_bytes=_limit(config))
-    _note_left_out(structure)
+    _tell_of([structure])
     contig = parse_contig(str(config.contig), structure, config.total_length)
     free = frozenset(contig.taken() if config.redesign_motif_sequence else ())
     return Motif(structure, contig, config.seed, free - set(structure.select_all(config.fix or "")))
@@ -125,7 +127,7 @@ def _structures(text: str, max_bytes: int) -> list[InputStructure]:
     path = Path(text).expanduser()
     if path.is_file() or not (path.is_dir() or glob.has_magic(text)):
         structure = read_input(path, max_bytes=max_bytes)
-        _note_left_out(structure)
+        _tell_of([structure])
         return [structure]
     pattern = os.path.join(glob.escape(str(path)), "*") if path.is_dir() else str(path)
     files = [Path(file) for file in sorted(glob.glob(pattern, recursive=True)) if is_structure_name(file)]
@@ -135,8 +137,7 @@ def _structures(text: str, max_bytes: int) -> list[InputStructure]:
             structures.append(read_input(file, max_bytes=max_bytes))
         except UserInputError as error:
             note(f"{file.name} is left out: {error}")
-        else:
-            _note_left_out(structures[-1])
+    _tell_of(structures)
     if not structures:
         raise UserInputError(
             f"structure={text} has no structure that can be read ({len(files)} files end in {', '.join(SUFFIXES)})."
@@ -144,6 +145,6 @@ def _structures(text: str, max_bytes: int) -> list[InputStructure]:
     return structures
 
 
-def _note_left_out(structure: InputStructure) -> None:
-    if remark := structure.omissions():
-        note(remark)
+def _tell_of(structures: Sequence[InputStructure]) -> None:
+    for line in told((structure.path.name, found) for structure in structures for found in structure.notes):
+        note(line)

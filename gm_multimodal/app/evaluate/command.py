@@ -12,7 +12,7 @@ from gm_multimodal import __version__
 from gm_multimodal.app.cli.checks import MEGABYTE
 from gm_multimodal.app.cli.foreign_code import recorded
 from gm_multimodal.app.cli.progress import progress_bar
-from gm_multimodal.app.cli.terminal import show
+from gm_multimodal.app.cli.terminal import remark, show
 from gm_multimodal.app.evaluate import comparison, reference
 from gm_multimodal.app.evaluate.figure_table import Table, write_json, write_rejected
 from gm_multimodal.app.evaluate.inputs import Rejected, read_structures, structure_files
@@ -27,6 +27,8 @@ from gm_multimodal.app.folders.record import RunRecord
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.protein.metrics import per_structure
 from gm_multimodal.protein.metrics.figures import Judge
+from gm_multimodal.protein.metrics.structure import Structure
+from gm_multimodal.protein.reading_notes import told
 
 _KEPT = "kept.jsonl"
 _OUTPUTS = ("metrics.csv", "summary.json", "report.html", "rejected.csv", _KEPT)
@@ -81,7 +83,7 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
     out = Path(config.out)
     with only_run_in(out), writing(out):
         _RECORD.keep(out, {**recorded(config), _RECORD.mark: {"gm_multimodal": __version__}})
-        structures, rejected = read_structures(files, limit)
+        structures, rejected = _read(files, limit)
         write_rejected(out / "rejected.csv", rejected)
         if not structures:
             raise UserInputError(
@@ -107,6 +109,14 @@ def evaluate(config: EvaluateConfig, judges: Sequence[Judge] = ()) -> Evaluation
     report = EvaluationReport(out, results.table, summary, rejected)
     show(*_closing(report))
     return report
+
+
+def _read(files: Sequence[Path], max_bytes: int) -> tuple[list[Structure], list[Rejected]]:
+    """Read the structures, and say what was left out of their files."""
+    found = read_structures(files, max_bytes)
+    for line in told(found.notes):
+        remark("gm-multimodal evaluate: note", line)
+    return found.structures, found.rejected
 
 
 def _results(

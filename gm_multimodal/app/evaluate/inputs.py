@@ -15,7 +15,8 @@ from gm_multimodal.app.folders.csv_table import read_table
 from gm_multimodal.errors import StructureError, UserInputError
 from gm_multimodal.protein.backbone import Backbone
 from gm_multimodal.protein.metrics.structure import Structure
-from gm_multimodal.protein.structure import read_backbone
+from gm_multimodal.protein.reading_notes import Note, notes_of
+from gm_multimodal.protein.structure import read_protein
 from gm_multimodal.protein.structure_file import SUFFIXES, is_structure_name
 
 _CONFIDENCE_REMARK = b"B-FACTOR = 100 X MODEL PROBABILITY"
@@ -59,7 +60,22 @@ def structure_files(key: str, pattern: str) -> list[Path]:
     return files
 
 
-def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structure], list[Rejected]]:
+@dataclass(frozen=True)
+class Inputs:
+    """What some files hold.
+
+    Attributes:
+        structures: every chain that could be read.
+        rejected: the files that could not.
+        notes: what was left out of the others, or decided while they were read, with the file's name.
+    """
+
+    structures: list[Structure]
+    rejected: list[Rejected]
+    notes: list[tuple[str, Note]]
+
+
+def read_structures(files: Sequence[Path], max_bytes: int) -> Inputs:
     """Read every chain of the files of at most `max_bytes` bytes, unpacked; the reason of each that cannot be read.
 
     A structure is named after its file, with as many folders as the names need to differ, and after its chain where
@@ -67,16 +83,19 @@ def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structu
     """
     structures: list[Structure] = []
     rejected: list[Rejected] = []
+    notes: list[tuple[str, Note]] = []
     confidences: dict[Path, Mapping[str, float]] = {}
     names = _names(files)
     for file in files:
         try:
-            chains = read_backbone(file, max_bytes=max_bytes)
+            found = read_protein(file, max_bytes=max_bytes)
+            chains = [chain.backbone for chain in found.chains if len(chain)]
             _check_lengths(file, chains, max_bytes)
             content = file.read_bytes()
         except (UserInputError, OSError) as error:
             rejected.append(Rejected(str(file), " ".join(str(error).split())))
             continue
+        notes += [(names[file], note) for note in notes_of(found)]
         known = confidences.setdefault(file.parent, _confidences(file.parent))
         for chain in chains:
             chain_id = chain.names[0].chain
@@ -93,7 +112,7 @@ def read_structures(files: Sequence[Path], max_bytes: int) -> tuple[list[Structu
                     _residue_confidence(content, len(chain)) if len(chains) == 1 else None,
                 )
             )
-    return structures, rejected
+    return Inputs(structures, rejected, notes)
 
 
 def _check_lengths(file: Path, chains: Sequence[Backbone], max_bytes: int) -> None:
@@ -128,7 +147,7 @@ def _names(files: Sequence[Path]) -> dict[Path, str]:
 
 def _without_ending(name: str) -> str:
     stem = name.removesuffix(".gz")
-    return Path(stem).stem if stem.lower().endswith(SUFFIXES) else stem
+    return Path(stem).stem if is_structure_name(stem) else stem
 
 
 def _confidences(folder: Path) -> dict[str, float]:

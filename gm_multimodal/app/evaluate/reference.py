@@ -82,9 +82,10 @@ def read_reference(place: str, split: str, max_bytes: int) -> Reference:
         structures = [Structure(row.id, place, "", "", row.backbone) for row in chains.rows]
         source = f"{place} ({split} split)" if split != "all" else place
     else:
-        structures, rejected = read_structures(structure_files("reference", place), max_bytes)
+        found = read_structures(structure_files("reference", place), max_bytes)
+        structures = found.structures
         if not structures:
-            raise UserInputError(f"reference={place}: no file can be read. The first: {rejected[0].reason}")
+            raise UserInputError(f"reference={place}: no file can be read. The first: {found.rejected[0].reason}")
         source = place
     digest = hashlib.sha256()
     for structure in structures:

@@ -13,7 +13,8 @@ from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.metrics.secondary_structure import Shares, secondary_structure, shares
 from gm_multimodal.protein.preparation.sources import Source
-from gm_multimodal.protein.structure import DUPLICATES, NOT_FINITE, NUCLEOTIDES, Chain, chains_of
+from gm_multimodal.protein.reading_notes import KINDS, MODELS, notes_of
+from gm_multimodal.protein.structure import DUPLICATES, NOT_FINITE, NUCLEOTIDES, Chain, ProteinFile, chains_of
 from gm_multimodal.protein.structure_file import StructureFile, open_structure
 
 MOST_CHAINS: Final = 5000
@@ -129,6 +130,7 @@ def _items(source: Source, criteria: Criteria) -> Iterator[Stretch | Rejection]:
         if len(chains) > MOST_CHAINS:
             yield Rejection(source.name, "", "", f"more than {MOST_CHAINS} chains", len(chains))
             return
+        yield from _notes(source, ProteinFile(file.path, file.models, tuple(chains)), criteria)
         chosen = _chosen(chains, source.chain or criteria.chains)
         if not any(len(chain) or chain.faults for chain in chains):
             yield Rejection(source.name, "", "", "no protein")
@@ -139,6 +141,14 @@ def _items(source: Source, criteria: Criteria) -> Iterator[Stretch | Rejection]:
                 yield from _stretches(source, file, model, chain, criteria)
         for name in sorted(chosen - {chain.id for chain in chains}):
             yield Rejection(source.name, name, "", "no such chain")
+
+
+def _notes(source: Source, file: ProteinFile, criteria: Criteria) -> Iterator[Rejection]:
+    """Yield what is left out of a file of which the rest may be taken."""
+    if any(map(len, file.chains)):
+        for note in notes_of(file):
+            if note.kind in KINDS and not (note.kind == MODELS and criteria.models == "all"):
+                yield Rejection(source.name, "", "", f"{note.kind}: {note.text}", note.number)
 
 
 def _chosen(chains: Sequence[Chain], choice: str) -> set[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from gm_multimodal.protein.parquet import batches, open_parquet
 from gm_multimodal.protein.preparation.shards import REJECTION_COLUMNS
 from gm_multimodal.protein.preparation.splits import SPLITS
+from gm_multimodal.protein.reading_notes import KINDS
 from gm_multimodal.reading import MAX_DATASET_BYTES
 
 _COLUMNS: Final = ("source", "length", "helix", "strand", "split", "cluster30")
@@ -56,8 +57,9 @@ def summarise(dataset: Path, rejected: Path) -> Summary:
     with rejected.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             assert tuple(row) == REJECTION_COLUMNS
-            reasons[row["reason"].partition(":")[0]] += 1
-            refused += not row["chain"] and not row["residues"]
+            reason = row["reason"].partition(":")[0]
+            reasons[reason] += 1
+            refused += not row["chain"] and not row["residues"] and reason not in KINDS
     return Summary(
         {name: int((splits == name).sum()) for name in SPLITS},
         {name: len(np.unique(clusters[splits == name])) for name in SPLITS},

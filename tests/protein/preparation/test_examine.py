@@ -124,14 +124,15 @@ def test_broken_geometry_is_refused(examined, lines, build_backbone):
     moved = [edit(line, 30, f"{float(line[30:38]) + 0.8:8.3f}") if line[12:16] == " O  " else line for line in lines]
     [(reason, figure)] = reasons(examined(moved))
     assert reason == "broken geometry" and figure > 0.5
-    twice = [*lines, *(edit(edit(line, 21, "A"), 22, f"{number(line) + 200:4d}") for line in lines)]
+    chain = [line for line in lines if not line.startswith("TER")]
+    twice = [*chain, *(edit(edit(line, 21, "A"), 22, f"{number(line) + 200:4d}") for line in chain)]
     assert ("broken geometry", 1.0) in reasons(examined(twice, gaps="mark"))
 
 
 def test_duplicates_and_figures_that_are_none_refuse_the_chain(examined, lines):
     assert reasons(examined([*lines[:-1], *lines[:-1]]))[0] == ("residues with duplicate atoms", 69)
     broken = [edit(line, 30, "     nan") if number(line) == 7 else line for line in lines]
-    assert reasons(examined(broken)) == [("residues whose coordinates are not numbers", 1)]
+    assert ("residues whose coordinates are not numbers", 1) in reasons(examined(broken))
 
 
 def test_nucleic_acids_and_traces_say_so(examined, lines):
