@@ -80,6 +80,9 @@ def chain(small_dataset) -> SimpleNamespace:
     share = np.linspace(0, 1, LINKER + 2)[1:-1, None, None]
     linker = first[-1] * (1 - share) + second[0] * share
     xyz = np.concatenate([first, linker, second]).astype(np.float32)
+    for k in range(len(first), len(first) + LINKER + 1):  # a peptide bond to every residue of the linker
+        onwards = xyz[k, 1] - xyz[k - 1, 2]
+        xyz[k, 0] = xyz[k - 1, 2] + 1.33 * onwards / np.linalg.norm(onwards)
     sequence = row.sequence + "G" * LINKER + row.sequence
     fixed = {"source": "made", "first_residue": 5, "cluster30": 3, "split": "train"}
     return SimpleNamespace(id="2x3c", sequence=sequence, length=len(sequence), coordinates=xyz.ravel(), **fixed)
