@@ -49,7 +49,7 @@ def design(*, out: str | Path | None = None, **options: Any) -> Designs:
     from gm_multimodal.app.design.command import run
 
     with tempfile.TemporaryDirectory(prefix="gm-multimodal-") as temporary:
-        folder = Path(out) if out is not None else Path(temporary) / "run"
+        folder = Path(out).expanduser() if out is not None else Path(temporary) / "run"
         report = run(configuration({**options, "out": folder}))
         return Designs(*_collect(report.folder, [row["file"] for row in report.rows]), None if out is None else folder)
 

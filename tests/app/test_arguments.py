@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -53,6 +55,16 @@ def test_literal_values_arrive_as_typed(value):
         composed = compose("design", overrides=overrides)
     config = checked(composed, DesignConfig, read_command("design"))
     assert (config.out, config.checkpoint, config.length) == (value, value, 60)
+
+
+def test_the_home_folder_may_be_written_short(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (typed,) = quote_literals(["out=~/${x}, 'y'"], literal_keys(DesignConfig))
+    with initialize_config_dir(str(config_directory()), version_base="1.3"):
+        composed = compose("design", overrides=[typed])
+    found = checked(composed, DesignConfig, read_command("design")).out
+    assert Path(found) == tmp_path / "${x}, 'y'"
 
 
 @pytest.mark.parametrize("value", ["a,b", "it's (1=2)", "${length}\\", "é"], ids=ascii)

@@ -1,6 +1,7 @@
 """The command line before Hydra sees it: flags apart from overrides, unknown names refused, literal values quoted."""
 
 import difflib
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,11 +146,14 @@ def quote_literals(overrides: Iterable[str], literal: Collection[str]) -> Iterat
 
 
 def quote(value: str) -> str:
-    """Return a value in Hydra's quotes that reads back as the same characters."""
+    """Return a value in Hydra's quotes that reads back as the same characters, `~` in front being the home folder.
+
+    A shell expands `~` at the beginning of a word alone, and `out=~/designs` begins with `out`.
+    """
     from hydra.core.override_parser.types import Quote, QuotedString
 
     # OmegaConf reads ${...} later, in any string: a backslash before it, and twice those already there, keeps it.
-    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", os.path.expanduser(value))
     return QuotedString(text=escaped, quote=Quote.single).with_quotes()
 
 
