@@ -15,6 +15,7 @@ import numpy as np
 from gm_multimodal.errors import UserInputError
 from gm_multimodal.noise import Noise
 from gm_multimodal.protein.input_structure import InputStructure, selection_name
+from gm_multimodal.protein.residues import MOST_RESIDUES
 
 _SEPARATORS: Final = re.compile(r"[,/\s]+")
 _FREE: Final = re.compile(r"(\d+)(?:-(\d+))?")
@@ -131,12 +132,17 @@ def _with_total(text: str, chains: list[list[Piece]], taken: int, length: tuple[
                 "from the input."
             )
         shortest, longest = max(shortest, length[0]), min(longest, length[1])
+    if longest > MOST_RESIDUES:
+        raise UserInputError(f"contig={text} has up to {longest:,} residues: at most {MOST_RESIDUES:,} will do.")
     return Contig(tuple(map(tuple, chains)), shortest, longest)
 
 
 def _piece(part: str, structure: InputStructure) -> Piece:
     if match := _FREE.fullmatch(part):
-        shortest, longest = int(match[1]), int(match[2] or match[1])
+        # Python refuses to read a number of thousands of digits.
+        shortest, longest = (int(number[:9]) for number in (match[1], match[2] or match[1]))
+        if max(len(match[1]), len(match[2] or "")) > 9 or longest > MOST_RESIDUES:
+            raise UserInputError(f"{part:.40} is more than {MOST_RESIDUES:,} new residues: give a smaller number.")
         if longest < shortest or longest == 0:
             raise UserInputError(f"{part} is not a number of new residues: write the smaller one first, as in 10-40.")
         return Free(shortest, longest)

@@ -19,8 +19,8 @@ from gm_multimodal.reading import MAX_BYTES
 # A chain of letters, or any name before a colon; a number, perhaps negative; an insertion code.
 _SELECTION: Final = re.compile(
     r"(?:(?P<named>[^:]+):|(?P<chain>[A-Za-z]+))"
-    r"(?:(?P<first>-?\d+)(?P<first_code>[A-Za-z]?)"
-    r"(?:-(?P<again>[A-Za-z]+(?=\d))?(?P<last>-?\d+)(?P<last_code>[A-Za-z]?))?)?"
+    r"(?:(?P<first>-?\d{1,9})(?P<first_code>[A-Za-z]?)"
+    r"(?:-(?P<again>[A-Za-z]+(?=\d))?(?P<last>-?\d{1,9})(?P<last_code>[A-Za-z]?))?)?"
 )
 
 

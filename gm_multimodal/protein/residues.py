@@ -25,6 +25,9 @@ _TOKEN_OF_BYTE: Final = np.full(256, _NO_TOKEN, dtype=np.int64)
 _TOKEN_OF_BYTE[np.frombuffer(RESIDUES.encode(), dtype=np.uint8)] = np.arange(len(RESIDUES))
 _LETTERS: Final = np.array([*RESIDUES, "X"])
 
+MOST_RESIDUES: Final = 100_000
+"""Of a protein that is designed or read as a sequence; the longest chain known has 45,000."""
+
 
 def encode(sequence: str) -> npt.NDArray[np.int64]:
     """Return the tokens, [L] in 0..19, of a sequence in capital one-letter codes.

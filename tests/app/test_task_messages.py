@@ -32,6 +32,12 @@ MISTAKES = [
     ("task=motif structure={folder} contig=10,A1-60,10", "is a folder"),
     ("task=motif structure={real} contig=10,A1-6,10 fix=A1", "fix=A1 has no effect"),
     ("length=60-90", "length=60-90 is not a whole number"),
+    ("length=1000000000", "length=1000000000 is not from 20 to 100000"),
+    ("task=motif structure={real} contig=10-9{nines},A16-30", "is more than 100,000 new residues"),
+    ("task=motif structure={real} contig=10,A16-9{nines}", "names no residues"),
+    ("task=motif structure={real} contig=90000,A16-30,90000", "has up to 180,015 residues"),
+    ("task=motif structure={real} contig=10-,A16-30", "'10-' names no residues"),
+    ("task=motif structure={real} contig=10,A16-30 length=20-9{nines}", "is not a number of residues"),
     (
         "fix=A1",
         "fix=A1 has no meaning for task=codesign: it belongs to task=inverse_fold or task=motif or task=partial",
@@ -70,7 +76,7 @@ def test_mistakes_of_tasks(run, tiny_checkpoint, tmp_path, data_folder, argument
         (tmp_path / name).write_text(content)
     places = {name.split(".")[0]: tmp_path / name for name in contents} | {"real": data_folder / "3op9_A_6.pdb"}
     (tmp_path / "nothing").mkdir()
-    filled = arguments.format(**places, html=tmp_path / "page.pdb", folder=tmp_path / "nothing")
+    filled = arguments.format(**places, html=tmp_path / "page.pdb", folder=tmp_path / "nothing", nines="9" * 5000)
     code, out, err = run("design", f"checkpoint={tiny_checkpoint}", "steps=1", *filled.split(" "))
     assert code == 2
     assert message in err

@@ -22,6 +22,7 @@ from gm_multimodal.app.cli.checks import (
 from gm_multimodal.app.cli.options import as_text, config_directory, read_command
 from gm_multimodal.app.design.tasks import TASKS, TaskEntry, readers
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.residues import MOST_RESIDUES
 
 SHORTEST = 20
 AUTO_LENGTH = 100
@@ -32,7 +33,7 @@ SHORT_FOR: Final = {"sequence_temperature": ("sequence", "temperature"), "jump_w
 """Option -> the factor and the argument of its process that it stands for: what the process has is what counts."""
 
 TO_CHOOSE_FROM: Final = 8  # designs for each that is kept
-_RANGE: Final = re.compile(r"(\d+)(?:-(\d+))?")
+_RANGE: Final = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class DesignConfig:
         self._check_options_of_tasks()
         if self.task == "codesign":
             at_least("length", self.chain_length, SHORTEST, "shorter chains have no fold to design")
+            within("length", self.chain_length, SHORTEST, MOST_RESIDUES)
         if self.keep_best is not None and not 1 <= self.keep_best < self.number:
             raise UserInputError(
                 f"keep_best={self.keep_best} of num_designs={self.number} leaves nothing to choose: give 1 or more, "
@@ -146,6 +148,7 @@ class DesignConfig:
         match = _RANGE.fullmatch(str(self.length))
         if match is None or int(match[2] or match[1]) < int(match[1]):
             raise UserInputError(f"length={self.length} is not a number of residues: give one, or a range like 60-90.")
+        within("length", int(match[2] or match[1]), 1, MOST_RESIDUES)
         return int(match[1]), int(match[2] or match[1])
 
     def _check_options_of_tasks(self) -> None:
