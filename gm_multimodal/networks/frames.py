@@ -12,11 +12,9 @@ from e3nn import o3
 from torch import Tensor
 from torch.nn import functional
 
+from gm_multimodal.networks.chain_context import CHAIN, INDEX
 from gm_multimodal.networks.layers import in_full_precision
 from gm_multimodal.sites import Sites
-
-INDEX, CHAIN = "index", "chain"
-"""What is read of sites: the position along a chain and the number of the chain, int64 [B, N]."""
 
 NEIGHBOURS = (-2, -1, 1, 2)
 """Offsets along the chain whose frames a site sees directly."""

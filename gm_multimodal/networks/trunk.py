@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.networks.chain_context import CHAIN, INDEX
 from gm_multimodal.networks.frames import (
-    CHAIN,
-    INDEX,
     LOCAL_FEATURES,
     NEIGHBOURS,
     Frames,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from gm_multimodal.networks.frames import CHAIN, INDEX
+from gm_multimodal.networks.chain_context import CHAIN, INDEX
 from gm_multimodal.product import State
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains
 from gm_multimodal.protein.factors import encode

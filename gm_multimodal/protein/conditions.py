@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from gm_multimodal.networks.frames import CHAIN
+from gm_multimodal.networks.chain_context import CHAIN
 from gm_multimodal.networks.trunk import CONDITION_STATES
 from gm_multimodal.noise import Noise
 from gm_multimodal.protein.batch import ProteinBatch

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from gm_multimodal.networks.frames import INDEX
+from gm_multimodal.networks.chain_context import INDEX
 from gm_multimodal.protein.dataset import read_chains
 from gm_multimodal.protein.preparation.download import Database, fetch_all
 from gm_multimodal.protein.preparation.shards import MOST_FILES
@@ -329,3 +329,10 @@ def test_the_schema_has_what_readers_ask_for(run, structures):
     assert {"id", "source", "sequence", "length", "coordinates", "cluster30", "split"} <= set(schema.names)
     assert {"chain", "residue_numbers", "insertion_codes"} <= set(schema.names)
     assert "positions" not in schema.names
+
+
+def test_it_waits_for_no_network():
+    """e3nn compiles its own at import, which takes longer than all else that `prepare` needs."""
+    script = "import sys, gm_multimodal.app.prepare.command; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"e3nn", "lightning"} & set(loaded)

@@ -3,9 +3,8 @@
 import torch
 from e3nn import o3
 
+from gm_multimodal.networks.chain_context import CHAIN, INDEX
 from gm_multimodal.networks.frames import (
-    CHAIN,
-    INDEX,
     LOCAL_FEATURES,
     NEIGHBOURS,
     PAIR_GEOMETRY,

@@ -5,8 +5,8 @@ import inspect
 import pytest
 import torch
 
+from gm_multimodal.networks.chain_context import CHAIN, INDEX
 from gm_multimodal.networks.frame_trunk import FrameTrunk
-from gm_multimodal.networks.frames import CHAIN, INDEX
 from gm_multimodal.networks.residue_trunk import ResidueTrunk
 from gm_multimodal.networks.trunk import Trunk
 from gm_multimodal.noise import SharedNoise

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gm_multimodal.networks.frames import CHAIN, INDEX
+from gm_multimodal.networks.chain_context import CHAIN, INDEX
 from gm_multimodal.protein.batch import collate, single_chain
 from gm_multimodal.protein.chains import UNKNOWN_SECONDARY, Chains, Row
 from gm_multimodal.protein.dataset import read_chains

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gm_multimodal.networks.frames import INDEX
+from gm_multimodal.networks.chain_context import INDEX
 from gm_multimodal.noise import SharedNoise
 from gm_multimodal.objective import corrupt
 from gm_multimodal.product import Known

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning import LightningModule
 
-from gm_multimodal.networks.frames import CHAIN, INDEX
+from gm_multimodal.networks.chain_context import CHAIN, INDEX
 from gm_multimodal.protein.auxiliary import BackboneLosses
 from gm_multimodal.protein.batch import collate
 from gm_multimodal.protein.training.module import DesignModule
