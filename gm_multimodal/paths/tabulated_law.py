@@ -59,15 +59,20 @@ def cumulated(nodes: Tensor, values: Tensor) -> Tensor:
 def interpolate(x: Tensor, xs: Tensor, ys: Tensor, row: Tensor) -> Tensor:
     """Evaluate at x [*B] the piecewise linear functions through (xs, ys) [rows, K]; xs does not decrease along K.
 
-    The rows are laid one behind the other, so that one search serves all queries.
+    Every query is searched for in its own row, so that no bit of what it gets depends on the other rows.
     """
-    nodes = xs.shape[-1]
-    first, span = xs.min(), xs.max() - xs.min() + 1
-    offset = span * torch.arange(len(xs), dtype=xs.dtype, device=xs.device)[:, None]
-    flat, x = (xs - first + offset).flatten(), x.to(xs)
-    right = torch.searchsorted(flat, x - first + span * row, right=True)
-    right = torch.minimum(torch.maximum(right, nodes * row + 1), nodes * row + nodes - 1)
+    nodes, x = xs.shape[-1], x.to(xs)
+    first = nodes * row
     xs, ys = xs.flatten(), ys.flatten()
+    # the first node beyond x, by bisection, or the last one
+    left, right = first + 1, first + nodes - 1
+    for _ in range((nodes - 1).bit_length()):
+        middle = (left + right) // 2
+        is_beyond = xs[middle] > x
+        left, right = (
+            torch.where(is_beyond, left, torch.minimum(middle + 1, right)),
+            torch.where(is_beyond, middle, right),
+        )
     x0, y0 = xs[right - 1], ys[right - 1]
     share = ((x - x0) / (xs[right] - x0).clamp(min=torch.finfo(xs.dtype).tiny)).clamp(0, 1)
     return y0 + share * (ys[right] - y0)

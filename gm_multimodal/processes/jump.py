@@ -78,9 +78,8 @@ def couple(path: DensePath, x: Tensor, t: Tensor, t_next: Tensor, z: Tensor, noi
     stay = torch.where(is_on, torch.exp(then - torch.where(is_on, now, 0.0)), 0.0)
     jumps = noise.uniform(stay.shape).to(stay) >= stay
     # In a small step few points jump, and where each has a z of its own the landing law costs much more than the rest.
+    # Even if none jumps the draws are made: what follows must not depend on whether another row has one that does.
     leaves = jumps.flatten(t.ndim).any(-1) if jumps.ndim > t.ndim else jumps
     landed = x.clone()
-    if leaves.any():
-        some = NoiseOfSome(noise, leaves)
-        landed[leaves] = path.sample_increase(t[leaves], t_next[leaves], z[leaves], some).to(x)
+    landed[leaves] = path.sample_increase(t[leaves], t_next[leaves], z[leaves], NoiseOfSome(noise, leaves)).to(x)
     return torch.where(expand_as(jumps, x), landed, x)
