@@ -16,7 +16,7 @@ from biotite.structure.io.pdbx import BinaryCIFData, BinaryCIFFile, CIFFile
 
 from gm_multimodal.errors import TooLarge
 
-READ: Final = ("atom_site", "refine", "em_3d_reconstruction", "reflns")
+READ: Final = ("atom_site", "refine", "em_3d_reconstruction", "reflns", "exptl", "struct")
 """Categories that anything here decodes."""
 
 MOST_ATOMS: Final = 20_000_000

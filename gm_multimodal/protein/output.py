@@ -148,7 +148,10 @@ def _to_atoms(
     for k in range(length):
         side = SideChain((), (), np.zeros((0, 3), dtype=np.float32))
         if side_chains is not None and tokens[k] != _GLYCINE:
-            side = side_chains.get(k, SideChain(("CB",), ("C",), beta_carbons[k, None]))
+            side = side_chains.get(k, side)
+            if "CB" not in side.names:
+                placed = np.concatenate([beta_carbons[k, None], side.coordinates])
+                side = SideChain(("CB", *side.names), ("C", *side.elements), placed)
         names += [*_BACKBONE_ATOMS, *side.names]
         elements += [*(name[0] for name in _BACKBONE_ATOMS), *side.elements]
         positions += [coordinates[k], side.coordinates]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
+import numpy.typing as npt
 from biotite.structure import AtomArray
 from biotite.structure.io.pdb import PDBFile
 
@@ -35,6 +36,11 @@ class PdbText:
     def has_any(self, names: Collection[str]) -> bool:
         """Whether an atom has one of these names."""
         return any(line[:6] in _ATOM_RECORDS and line[12:16].strip() in names for line in self.file.lines)
+
+    def residue_b_factors(self) -> tuple[list[str], npt.NDArray[np.float64]]:
+        """Return the residue and the B-factor of every atom of the first model."""
+        lines = [line for line in self.file.lines if line.startswith("ATOM")][: len(self._chains[0])]
+        return [line[20:27] for line in lines], np.array([float(line[60:66]) for line in lines])
 
     def atoms(self, model: int) -> AtomArray:
         """Return the atoms of one model, counted from 1, in the order of the file; `mark` changes where TER stands."""

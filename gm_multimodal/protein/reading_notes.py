@@ -9,6 +9,7 @@ from gm_multimodal.protein.structure import DUPLICATES, NUCLEOTIDES, Chain, Prot
 MODELS: Final = "models beyond the first"
 NAMES: Final = "chains without a name of their own"
 RESIDUES: Final = "residues left out"
+MIRRORED: Final = "mirror image of L-amino acids"
 
 KINDS: Final = (MODELS, NAMES, RESIDUES)
 """Kinds that leave the rest of a file as it is."""
@@ -51,6 +52,10 @@ def notes_of(file: ProteinFile) -> list[Note]:
         if counts:
             of_chains = ", ".join(f"{number} in chain {name}" for name, number in counts.items())
             found.append(Note(kind, sum(counts.values()), f"{what} {kind}: {of_chains}"))
+    if mirrored := [chain.id for chain in proteins if chain.is_mirrored]:
+        found.append(
+            Note(MIRRORED, len(mirrored), f"shows a mirror image, D-amino acids, in chain {', '.join(mirrored)}")
+        )
     return found
 
 

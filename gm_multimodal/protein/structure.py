@@ -15,11 +15,12 @@ from biotite.structure import AtomArray
 from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.breaks import bonded, chain_positions
+from gm_multimodal.protein.handedness import is_mirrored
 from gm_multimodal.protein.molecules import AtomColumns, molecules
 from gm_multimodal.protein.residue_names import token_of_name
 from gm_multimodal.protein.residues import THREE_LETTER
 from gm_multimodal.protein.side_chains import SELENOMETHIONINE, SideChain, side_chain_of
-from gm_multimodal.protein.structure_file import StructureFile, open_structure
+from gm_multimodal.protein.structure_file import TERMINAL_OXYGENS, StructureFile, open_structure
 from gm_multimodal.reading import MAX_BYTES
 
 INCOMPLETE: Final = "residues without a complete backbone"
@@ -32,6 +33,7 @@ CHAIN_NAMES: Final = string.ascii_uppercase + string.ascii_lowercase + string.di
 """Names of one letter, as the PDB format has room for."""
 
 _N, _CA, _C, _O = range(4)
+_NOT_SIDE_CHAIN: Final = ("O", "OXT", "OT2", "OC2", "O2", "O''")  # of the twenty types
 _CARBONYL: Final = 1.231  # Angstrom, length of the bond C=O
 
 Floats = npt.NDArray[np.float32]
@@ -49,6 +51,7 @@ class Chain:
             it has two; perhaps none.
         b_factors: [L] float32, of CA; a confidence in files of predictions.
         faults: Why residues of the file are not among these, or stand here with a doubt: reason -> how many.
+        is_mirrored: Whether it is a mirror image of L-amino acids.
         left_out: Amino acids of the file that are not among these, each with the reason.
         side_chains: What the residues have beyond the backbone, L of them; empty where the file was read without.
     """
@@ -58,6 +61,7 @@ class Chain:
     backbone: Backbone
     b_factors: Floats
     faults: Mapping[str, int]
+    is_mirrored: bool
     left_out: Mapping[ResidueId, str]
     side_chains: tuple[SideChain, ...]
 
@@ -112,7 +116,7 @@ class _Columns:
 class _Residue:
     """One position of a chain: the row of every atom by name, and those of N, CA, C, O, -1 where there is none.
 
-    The occupancies are means, over the backbone and over what only this one of several alternatives has.
+    The occupancy is the mean over the atoms that only this one of several alternatives has, or else over all.
     """
 
     number: int
@@ -122,15 +126,14 @@ class _Residue:
     rows: tuple[int, int, int, int]
     all_rows: Mapping[str, int]
     occupancy: float
-    own_occupancy: float
 
 
 def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTES) -> list[Backbone]:
     """Read the protein chains of one model of a structure file.
 
     Kept are residues of the twenty types with N, CA and C, modified ones as the type they were made from; of
-    alternative locations and residue types at one position those with the highest occupancy of the backbone, and of
-    side chains upon the same backbone that with the highest. A missing O is rebuilt where the next residue is there;
+    alternative locations and residue types at one position that with the highest mean occupancy, all its atoms
+    together, a complete one before others and else the first. A missing O is rebuilt where the next residue is there;
     HETATM residues count if they are bonded to the chain.
 
     Args:
@@ -219,13 +222,16 @@ def _to_chain(name: str, name_in_file: str, atoms: _Columns, rows: Iterable[int]
         for i in sorted(set(range(len(residues))) - set(kept.tolist()))
         if _has_alpha_carbon(residues[i], atoms) or (in_chain[i] and _is_amino_acid(residues[i]))
     }
+    betas = np.array([residues[i].all_rows.get("CB", -1) for i in kept], dtype=np.int64)
+    beta_carbons = np.where((betas < 0)[:, None], np.float32(np.nan), atoms.source.coord[betas])
+    mirrored = is_mirrored(backbone.coordinates, beta_carbons, backbone.tokens, backbone.is_bonded)
     found: tuple[SideChain, ...] = ()
     if side_chains:
         found = tuple(
-            side_chain_of(atoms.source, [*residues[i].all_rows.values()], residues[i].name, token)
+            side_chain_of(atoms.source, _beyond_backbone(residues[i]), residues[i].name, token)
             for i, token in zip(kept.tolist(), backbone.tokens.tolist(), strict=True)
         )
-    return Chain(name, name_in_file, backbone, b_factors, dict(+faults), left_out, found)
+    return Chain(name, name_in_file, backbone, b_factors, dict(+faults), mirrored, left_out, found)
 
 
 def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[ResidueId, ...]) -> Backbone:
@@ -254,7 +260,7 @@ def _residues(atoms: _Columns, rows: Iterable[int], faults: Counter[str]) -> Ite
         best = None
         for name, by_altloc in by_name.items():
             shared = by_altloc.get("", {})
-            for altloc in sorted(by_altloc, key=lambda altloc: (altloc == "", altloc)):
+            for altloc in [name for name in by_altloc if name] or [""]:
                 own = by_altloc[altloc] if altloc else {}
                 residue = _to_residue(number, insertion, name, atoms, shared, own)
                 if best is None or _is_better(residue, best):
@@ -269,8 +275,7 @@ def _residues(atoms: _Columns, rows: Iterable[int], faults: Counter[str]) -> Ite
 
 
 def _is_better(residue: _Residue, other: _Residue) -> bool:
-    if residue.rows == other.rows:  # two side chains upon one backbone
-        return residue.own_occupancy > other.own_occupancy
+    """Whether a residue is to be read in place of one that stands before it, with all its atoms."""
     return (min(residue.rows[:_O]) >= 0, residue.occupancy) > (min(other.rows[:_O]) >= 0, other.occupancy)
 
 
@@ -278,14 +283,22 @@ def _to_residue(
     number: int, insertion: str, name: str, atoms: _Columns, shared: Mapping[str, int], own: Mapping[str, int]
 ) -> _Residue:
     row_of = {**shared, **own}
+    if name in THREE_LETTER and "O" not in row_of:
+        terminal = next((other for other in TERMINAL_OXYGENS if other in row_of), None)
+        if terminal is not None:
+            row_of["O"] = row_of.pop(terminal)
     rows = (row_of.get("N", -1), row_of.get("CA", -1), row_of.get("C", -1), row_of.get("O", -1))
     is_hetero = all(atoms.hetero[row] for row in row_of.values())
-    occupancies = (_mean([atoms.occupancy[row] for row in some if row >= 0]) for some in (rows, own.values()))
-    return _Residue(number, insertion, name, is_hetero, rows, row_of, *occupancies)
+    occupancy = _mean([atoms.occupancy[row] for row in (own or row_of).values()])
+    return _Residue(number, insertion, name, is_hetero, rows, row_of, occupancy)
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
+
+
+def _beyond_backbone(residue: _Residue) -> list[int]:
+    return [row for name, row in residue.all_rows.items() if name not in _NOT_SIDE_CHAIN]
 
 
 def _has_alpha_carbon(residue: _Residue, atoms: _Columns) -> bool:

@@ -21,23 +21,23 @@ from gm_multimodal.printable import printable
 from gm_multimodal.protein.cif import parse_binary_cif, parse_cif
 from gm_multimodal.protein.file_format import as_ascii, is_binary_cif, is_cif
 from gm_multimodal.protein.pdb_file import PdbText, parse_pdb
+from gm_multimodal.protein.predictions import is_predicted_cif, is_predicted_pdb
 from gm_multimodal.reading import MAX_BYTES, read_bytes
 
 SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 """What the name of a structure file ends in; each may be followed by ``.gz``."""
 
 ATOM_NAMES: Final = ("N", "CA", "C", "O", "C1'", "C1*")
-"""The atoms that are always read: the backbone of proteins, and the one by which a nucleotide is known."""
+"""The atoms that make a chain: the backbone of proteins, and the one by which a nucleotide is known."""
 
+TERMINAL_OXYGENS: Final = ("OT1", "OC1", "O1", "O'", "OXT")
+"""What CHARMM, GROMACS and others call the O of the last residue, in the order of preference."""
+
+_READ_NAMES: Final = frozenset((*ATOM_NAMES, "CB", *TERMINAL_OXYGENS))
 _ASSEMBLY: Final = re.compile(r"\.pdb\d+$")  # as the PDB calls its assemblies
 _NO_ATOMS: Final = "has no protein chain: none of its atoms is one of a backbone"
 _NAMES: Final = {"chain": "chain_id", "residue": "res_name", "insertion": "ins_code", "atom": "atom_name"}
 _PDB_RESOLUTION: Final = re.compile(r"^REMARK   2 RESOLUTION\.\s+(\d+\.\d+)", re.MULTILINE)
-_PDB_EXPERIMENT: Final = re.compile(r"^EXPDTA(?!.*THEORETICAL)", re.MULTILINE)
-_PDB_PREDICTED: Final = re.compile(
-    r"^(HEADER|TITLE|EXPDTA|REMARK).*(ALPHAFOLD|ESMFOLD|ROSETTAFOLD|OMEGAFOLD|OPENFOLD|COLABFOLD|THEORETICAL MODEL)",
-    re.MULTILINE | re.IGNORECASE,
-)
 _CIF_RESOLUTIONS: Final = (
     ("refine", "ls_d_res_high"),
     ("em_3d_reconstruction", "resolution"),
@@ -55,7 +55,7 @@ class StructureFile:
         resolution: Angstrom; None where the header gives none, as for NMR and predictions.
         is_predicted: whether the header says that a program made the model; B-factors are then a confidence.
         models: how many models there are.
-        side_chains: whether all atoms are read, or those named in `ATOM_NAMES`.
+        side_chains: whether all atoms are read, or the backbone with CB, and what has alternatives.
         content: what was parsed of a PDB file, or the category atom_site.
     """
 
@@ -82,7 +82,7 @@ class StructureFile:
             if isinstance(self.content, PdbText):
                 atoms = self.content.atoms(model)
             else:
-                atoms = _cif_atoms(self.content, model, None if self.side_chains else ATOM_NAMES)
+                atoms = _cif_atoms(self.content, model, None if self.side_chains else [*_READ_NAMES])
             atoms.altloc_id = np.char.strip(atoms.altloc_id)
             _check_names(self.path, atoms)
             return atoms
@@ -154,12 +154,12 @@ def _explained(path: Path, what: str) -> Iterator[None]:
 
 
 def _open_pdb(path: Path, text: str, side_chains: bool) -> StructureFile:
-    content = parse_pdb(text, None if side_chains else frozenset(ATOM_NAMES))
+    content = parse_pdb(text, None if side_chains else _READ_NAMES)
     if content is None or not content.has_any(ATOM_NAMES):
         raise StructureError(path, _NO_ATOMS)
     head = content.head
     match = _PDB_RESOLUTION.search(head)
-    is_predicted = bool(_PDB_PREDICTED.search(head)) and not _PDB_EXPERIMENT.search(head)
+    is_predicted = is_predicted_pdb(content)
     resolution = float(match[1]) if match else None
     return StructureFile(path, resolution, is_predicted, content.file.get_model_count(), side_chains, content)
 
@@ -169,7 +169,7 @@ def _open_cif(path: Path, file: Any, side_chains: bool) -> StructureFile:
     if block is None:
         raise StructureError(path, _NO_ATOMS)
     atoms = block["atom_site"]
-    is_predicted = any(name.startswith("ma_qa_metric") for name in block) and "exptl" not in block
+    is_predicted = is_predicted_cif(block)
     models = len(np.unique(_models(atoms))) if atoms.row_count else 0
     return StructureFile(path, _cif_resolution(block), is_predicted, models, side_chains, atoms)
 

@@ -87,6 +87,7 @@ def _closing(folder: PrepareFolder, summary: Summary, files: int) -> list[str]:
     lines = [
         f"{sum(summary.chains.values())} chains from {summary.sources} of {files} files in {folder.dataset}: {splits}",
         f"rejected: {reasons or 'nothing'} (all in {folder.rejected})",
+        f"predictions, B-factors read as pLDDT: {summary.predicted} of {files} files",
     ]
     if summary.chains[TRAIN]:
         lines.append(f"next: look at {folder.report}, then gm-multimodal finetune data={folder.path}")

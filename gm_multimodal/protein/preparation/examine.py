@@ -13,12 +13,15 @@ from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.metrics.geometry import gyration_ratio
 from gm_multimodal.protein.metrics.secondary_structure import Shares, secondary_structure, shares
 from gm_multimodal.protein.preparation.sources import Source
-from gm_multimodal.protein.reading_notes import KINDS, MODELS, notes_of
+from gm_multimodal.protein.reading_notes import KINDS, MIRRORED, MODELS, notes_of
 from gm_multimodal.protein.structure import DUPLICATES, NOT_FINITE, NUCLEOTIDES, Chain, ProteinFile, chains_of
 from gm_multimodal.protein.structure_file import StructureFile, open_structure
 
 MOST_CHAINS: Final = 5000
 """Chains of a file beyond which it is refused as a whole; the largest virus capsids have 1,400."""
+
+LOW_PLDDT: Final = "mean pLDDT below"
+"""How the reason begins for which a prediction is refused."""
 
 _BOND_LENGTHS: Final = ((0, 1, 1.459), (1, 2, 1.525), (2, 3, 1.231))  # N-CA, CA-C, C=O (Angstrom)
 _BOND_TOLERANCE: Final = 0.2
@@ -179,6 +182,9 @@ def _stretches(
         fault, number = max(chain.faults.items(), key=lambda item: item[1])
         yield refuse(f"only {fault}", number)
         return
+    if chain.is_mirrored:
+        yield refuse(MIRRORED, len(chain))
+        return
     breaks = ~chain.backbone.is_bonded
     if criteria.gaps == "reject" and breaks.any():
         yield refuse("gaps", int(breaks.sum()))
@@ -206,7 +212,7 @@ def _judge(
         return refuse(f"longer than {criteria.max_length} residues", length)
     plddt = _plddt(file, chain.b_factors[part], criteria.predicted)
     if plddt is not None and criteria.min_plddt is not None and plddt < criteria.min_plddt:
-        return refuse(f"mean pLDDT below {criteria.min_plddt:g}", plddt)
+        return refuse(f"{LOW_PLDDT} {criteria.min_plddt:g}", plddt)
     if (broken := broken_share(xyz)) > criteria.max_broken:
         return refuse("broken geometry", broken)
     ratio = gyration_ratio(xyz)

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from gm_multimodal.protein.parquet import batches, open_parquet
+from gm_multimodal.protein.preparation.examine import LOW_PLDDT
 from gm_multimodal.protein.preparation.shards import REJECTION_COLUMNS
 from gm_multimodal.protein.preparation.splits import SPLITS
 from gm_multimodal.protein.reading_notes import KINDS
 from gm_multimodal.reading import MAX_DATASET_BYTES
 
-_COLUMNS: Final = ("source", "length", "helix", "strand", "split", "cluster30")
+_COLUMNS: Final = ("source", "plddt", "length", "helix", "strand", "split", "cluster30")
 
 
 @final
@@ -31,6 +32,7 @@ class Summary:
         lengths: residues of every chain, [n].
         helix: share of helix of every chain by hydrogen bonds, [n].
         strand: the same of strand.
+        predicted: files whose B-factors were taken for pLDDT.
         reasons: reason -> rejections, the most frequent first.
         refused_files: files of which nothing could be taken for a reason that concerns the file.
     """
@@ -41,6 +43,7 @@ class Summary:
     lengths: npt.NDArray[np.int64]
     helix: npt.NDArray[np.float64]
     strand: npt.NDArray[np.float64]
+    predicted: int
     reasons: dict[str, int]
     refused_files: int
 
@@ -53,20 +56,25 @@ def summarise(dataset: Path, rejected: Path) -> Summary:
     splits = np.array(table["split"].to_pylist())
     clusters = table["cluster30"].to_numpy()
     reasons: Counter[str] = Counter()
+    sources = table["source"].to_pylist()
+    predicted = {name for name, plddt in zip(sources, table["plddt"].to_pylist(), strict=True) if plddt is not None}
     refused = 0
     with rejected.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             assert tuple(row) == REJECTION_COLUMNS
             reason = row["reason"].partition(":")[0]
             reasons[reason] += 1
+            if reason.startswith(LOW_PLDDT):
+                predicted.add(row["file"])
             refused += not row["chain"] and not row["residues"] and reason not in KINDS
     return Summary(
         {name: int((splits == name).sum()) for name in SPLITS},
         {name: len(np.unique(clusters[splits == name])) for name in SPLITS},
-        len(set(table["source"].to_pylist())),
+        len(set(sources)),
         table["length"].to_numpy().astype(np.int64),
         table["helix"].to_numpy().astype(np.float64),
         table["strand"].to_numpy().astype(np.float64),
+        len(predicted),
         dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         refused,
     )
