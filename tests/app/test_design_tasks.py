@@ -261,3 +261,24 @@ def test_the_function_does_what_the_command_does(design, tiny_checkpoint, struct
         gm_multimodal.design(lenght=80)
     with pytest.raises(AttributeError):
         gm_multimodal.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("suffix", ["pdb", "cif"])
+def test_chain_names_of_two_letters_are_mapped_in_pdb_files_alone(design, run, data_folder, tmp_path, suffix):
+    lines = [line for line in (data_folder / "3op9_A_6.pdb").read_text().splitlines() if line.startswith("ATOM")]
+    lines = [line for line in lines if int(line[22:26]) <= 12]
+    path = tmp_path / "two.pdb"
+    path.write_text("\n".join([*(line[:20] + "BA" + line[22:] for line in lines), "TER"]) + "\n")
+    options = ("task=inverse_fold", f"structure={path}", f"format={suffix}", "trajectories=true", "num_designs=1")
+    _, _, said = run("design", "validate=true", *options)
+    assert "BA as A" in said
+    folder, said = design(*options)
+    assert "BA as A" in said
+    names = set(atoms_of(folder / f"design_0000.{suffix}").chain_id)
+    assert names == {"A" if suffix == "pdb" else "BA"}
+    assert set(atoms_of(folder / "trajectories" / "design_0000.pdb").chain_id) == {"A"}
+    if suffix == "pdb":
+        mapping = rows(folder, "mapping.csv")
+        assert len(mapping) == 12 and {(row["chain"], row["input_chain"]) for row in mapping} == {("A", "BA")}
+    else:
+        assert not (folder / "mapping.csv").exists()

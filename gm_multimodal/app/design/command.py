@@ -18,6 +18,7 @@ from gm_multimodal.app.design.resolution import ResolvedRun, resolved_run
 from gm_multimodal.app.design.table import best_of, mapping_rows, summary, table_row
 from gm_multimodal.app.folders.hold import only_run_in, writing
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.chain_names import one_letter_names, renamed
 from gm_multimodal.protein.design import Design, sample_block
 from gm_multimodal.protein.output import write_structure, write_trajectory
 
@@ -107,8 +108,10 @@ def _complete(folder: RunFolder, run: ResolvedRun) -> DesignReport:
 
 def _write_tables(folder: RunFolder, rows: Mapping[int, Row], run: ResolvedRun) -> None:
     folder.write_tables(rows)
-    if run.config.entry.has_mapping:
-        folder.write_mapping([row for index in sorted(rows) for row in mapping_rows(index, run.task.blueprint(index))])
+    if run.has_mapping:
+        blueprints = ((index, run.task.blueprint(index)) for index in sorted(rows))
+        found = (mapping_rows(index, blueprint, run.chain_names(blueprint)) for index, blueprint in blueprints)
+        folder.write_mapping([row for some in found for row in some])
 
 
 def _warn_of_length(run: ResolvedRun) -> None:
@@ -158,11 +161,13 @@ def _write(folder: RunFolder, item: Design, run: ResolvedRun, seconds: float) ->
     remarks = run.remarks(blueprint)
     if item.trajectory is not None:
         path = folder.trajectory(item.index)
-        write_trajectory(path, item.trajectory, title=title, remarks=remarks)
+        names = one_letter_names(blueprint.backbone.names)
+        steps = [renamed(step, names) for step in item.trajectory]
+        write_trajectory(path, steps, title=title, remarks=remarks)
     path = folder.structure(item.index)
     write_structure(
         path,
-        item.backbone,
+        renamed(item.backbone, run.chain_names(blueprint)),
         item.confidence,
         title=title,
         remarks=remarks,

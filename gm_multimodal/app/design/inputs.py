@@ -13,6 +13,7 @@ from gm_multimodal.app.cli.terminal import remark
 from gm_multimodal.app.design.folder import design_id
 from gm_multimodal.app.design.options import DesignConfig
 from gm_multimodal.errors import UserInputError
+from gm_multimodal.protein.chain_names import one_letter_names
 from gm_multimodal.protein.constraints import residue_bias
 from gm_multimodal.protein.contigs import parse_contig
 from gm_multimodal.protein.design_tasks import Codesign, Fold, Motif, Redesign, Task, describe
@@ -32,6 +33,13 @@ def read_task(config: DesignConfig) -> Task:
         UserInputError: A file cannot be read, or an option does not fit it.
     """
     task: Task = load(config.entry.reader)(config)
+    if config.format == "pdb" or config.trajectories:
+        for index in range(task.inputs):
+            blueprint = task.blueprint(index)
+            names = one_letter_names(blueprint.backbone.names)
+            if others := [f"{old} as {new}" for old, new in names.items() if old != new]:
+                where = "mapping.csv has all" if config.format == "pdb" else "in trajectories"
+                note(f"PDB files name chains by one letter: {blueprint.name} has {', '.join(others)} ({where})")
     return task
 
 

@@ -6,6 +6,7 @@ Remarks, tables and records read what the run computes with, never the option th
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import torch
@@ -17,6 +18,7 @@ from gm_multimodal.app.design.options import SHORT_FOR, DesignConfig
 from gm_multimodal.app.machine.devices import resolve_device, set_threads
 from gm_multimodal.product import Product
 from gm_multimodal.protein.blueprint import Blueprint
+from gm_multimodal.protein.chain_names import one_letter_names
 from gm_multimodal.protein.checkpoint import Checkpoint, load_checkpoint, resolve
 from gm_multimodal.protein.constraints import constrain, residue_bias
 from gm_multimodal.protein.design import staged
@@ -64,6 +66,19 @@ class ResolvedRun:
         """The times of the simulation."""
         config = self.config
         return UniformGrid(config.steps, config.last_step, self.start_time)
+
+    @cached_property
+    def has_mapping(self) -> bool:
+        """Whether mapping.csv says what residues of the input are called in the files."""
+        names = (self.chain_names(self.task.blueprint(index)) for index in range(self.task.inputs))
+        return self.config.entry.has_mapping or any(old != new for some in names for old, new in some.items())
+
+    def chain_names(self, blueprint: Blueprint) -> dict[str, str]:
+        """Return what the structure files call each chain of a design."""
+        labels = blueprint.backbone.names
+        return (
+            one_letter_names(labels) if self.config.format == "pdb" else {label.chain: label.chain for label in labels}
+        )
 
     def remarks(self, blueprint: Blueprint) -> list[str]:
         """Return what the structure file of a design says of how it was made."""

@@ -1,7 +1,7 @@
 """One row per design, and what a run says when it ends."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +63,25 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
     }
 
 
-def mapping_rows(index: int, blueprint: Blueprint) -> list[Row]:
-    """Return the rows of mapping.csv: where each residue that is copied from the input stands in the design."""
+def mapping_rows(index: int, blueprint: Blueprint, names: Mapping[str, str]) -> list[Row]:
+    """Return the rows of mapping.csv: where each residue that is copied from the input stands in the design.
+
+    Args:
+        index: of the design.
+        blueprint: of the design.
+        names: what its file calls each chain; all residues of an input are listed where that is another name.
+    """
     rows: list[Row] = []
     for label, source, sequence in zip(
         blueprint.backbone.names, blueprint.source, blueprint.sequence_given, strict=True
     ):
+        if source is None and blueprint.native and names[label.chain] != label.chain:
+            source = label
         if source is not None:
             rows.append(
                 {
                     "id": design_id(index),
-                    "chain": label.chain,
+                    "chain": names[label.chain],
                     "residue": str(label.number),
                     "insertion_code": label.insertion_code,
                     "input": blueprint.name,
