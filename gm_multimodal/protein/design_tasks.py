@@ -118,7 +118,7 @@ class Redesign:
         return Blueprint(
             structure.backbone,
             structure_given=is_fixed | self.keep_structure,
-            sequence_given=is_fixed,
+            sequence_given=is_fixed & (structure.backbone.tokens != MASK),
             source=tuple(i if given else None for i, given in zip(structure.ids, is_fixed, strict=True)),
             side_chains={k: structure.side_chains[k] for k in fixed},
             native=True,

@@ -103,13 +103,13 @@ class InputStructure:
         return first if len(members) == 1 else f"{first}-{last}"
 
 
-def read_input(path: str | Path, *, max_bytes: int = MAX_BYTES) -> InputStructure:
-    """Read a structure file of at most `max_bytes` bytes, unpacked.
+def read_input(path: str | Path, *, unknown: bool = False, max_bytes: int = MAX_BYTES) -> InputStructure:
+    """Read a structure file of at most `max_bytes` bytes, unpacked, if asked with residues of an unknown type (UNK).
 
     Raises:
         UserInputError: It cannot be read, or holds no protein backbone.
     """
-    file = read_protein(path, side_chains=True, max_bytes=max_bytes)
+    file = read_protein(path, side_chains=True, unknown=unknown, max_bytes=max_bytes)
     backbone = joined([chain.backbone for chain in file.chains if len(chain)])
     side_chains = dict(enumerate(item for chain in file.chains for item in chain.side_chains))
     return InputStructure(Path(path), backbone, side_chains, tuple(notes_of(file)))

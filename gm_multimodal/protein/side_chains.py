@@ -9,7 +9,7 @@ import numpy.typing as npt
 from biotite.structure import AtomArray
 from biotite.structure.info import residue as plain_residue
 
-from gm_multimodal.protein.residues import THREE_LETTER
+from gm_multimodal.protein.residues import MASK, THREE_LETTER
 
 _BACKBONE: Final = ("N", "CA", "C", "O", "OXT")
 _HYDROGENS: Final = ("H", "D")
@@ -39,8 +39,10 @@ def side_chain_of(atoms: AtomArray, rows: Sequence[int], name: str, token: int) 
         atoms: of a file.
         rows: those of the residue, each name once.
         name: of the residue in the file.
-        token: the plain type, in 0 ... 19.
+        token: the plain type, in 0 ... 19; of 20, which is not chosen, nothing is returned.
     """
+    if token == MASK:
+        return SideChain((), (), np.zeros((0, 3), dtype=np.float32))
     place = np.sort(np.array(rows, dtype=np.int64))
     names, elements = atoms.atom_name[place], atoms.element[place]
     kept = ~np.isin(names, _BACKBONE) & ~np.isin(elements, _HYDROGENS)

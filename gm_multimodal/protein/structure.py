@@ -17,8 +17,8 @@ from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.breaks import bonded, chain_positions
 from gm_multimodal.protein.handedness import is_mirrored
 from gm_multimodal.protein.molecules import AtomColumns, molecules
-from gm_multimodal.protein.residue_names import token_of_name
-from gm_multimodal.protein.residues import THREE_LETTER
+from gm_multimodal.protein.residue_names import UNKNOWN_NAME, token_of_name
+from gm_multimodal.protein.residues import MASK, THREE_LETTER
 from gm_multimodal.protein.side_chains import SELENOMETHIONINE, SideChain, side_chain_of
 from gm_multimodal.protein.structure_file import TERMINAL_OXYGENS, StructureFile, open_structure
 from gm_multimodal.reading import MAX_BYTES
@@ -149,7 +149,12 @@ def read_backbone(path: str | Path, *, model: int = 1, max_bytes: int = MAX_BYTE
 
 
 def read_protein(
-    path: str | Path, *, model: int = 1, side_chains: bool = False, max_bytes: int = MAX_BYTES
+    path: str | Path,
+    *,
+    model: int = 1,
+    side_chains: bool = False,
+    unknown: bool = False,
+    max_bytes: int = MAX_BYTES,
 ) -> ProteinFile:
     """Read every chain of one model as `read_backbone` does, with what was left out of it and, if asked, side chains.
 
@@ -157,15 +162,17 @@ def read_protein(
         StructureError: As `read_backbone`; one chain at least has a residue.
     """
     file = open_structure(path, side_chains=side_chains, max_bytes=max_bytes)
-    chains = chains_of(file, model)
+    chains = chains_of(file, model, unknown=unknown)
     if not any(map(len, chains)):
         reason = "has no protein chain: no residue of the twenty types has all of N, CA, C and O"
         raise StructureError(path, f"{reason} in model {model}")
     return ProteinFile(file.path, file.models, tuple(chains))
 
 
-def chains_of(file: StructureFile, model: int) -> list[Chain]:
+def chains_of(file: StructureFile, model: int, *, unknown: bool = False) -> list[Chain]:
     """Return every chain of a model, also those without a usable residue; their faults say what they are.
+
+    With `unknown`, amino acids of an unknown type (UNK) are among the residues, as such whose type is not chosen.
 
     Raises:
         StructureError: There is no such model, or its atoms are malformed.
@@ -183,7 +190,7 @@ def chains_of(file: StructureFile, model: int) -> list[Chain]:
     for name, rows in parts:
         id_ = next(free) if not name or name in named_once else name
         named_once.add(name)
-        found.append(_to_chain(id_, name, columns, rows, file.side_chains))
+        found.append(_to_chain(id_, name, columns, rows, file.side_chains, unknown))
     return found
 
 
@@ -193,7 +200,9 @@ def _free_names() -> Iterator[str]:
     yield from map("".join, itertools.product(CHAIN_NAMES, repeat=2))
 
 
-def _to_chain(name: str, name_in_file: str, atoms: _Columns, rows: Iterable[int], side_chains: bool) -> Chain:
+def _to_chain(
+    name: str, name_in_file: str, atoms: _Columns, rows: Iterable[int], side_chains: bool, unknown: bool
+) -> Chain:
     faults: Counter[str] = Counter()
     residues = list(_residues(atoms, rows, faults))
     places = np.array([residue.rows for residue in residues], dtype=np.int64).reshape(-1, 4)
@@ -208,7 +217,7 @@ def _to_chain(name: str, name_in_file: str, atoms: _Columns, rows: Iterable[int]
     rebuilt = in_chain & leads & (places[:, _O] < 0) & is_finite
     for i in np.flatnonzero(rebuilt):
         backbones[i, _O] = _carbonyl_oxygen(backbones[i], backbones[i + 1, _N])
-    tokens = [token_of_name(residue.name) if in_chain[i] else None for i, residue in enumerate(residues)]
+    tokens = [_token(residue.name, unknown) if in_chain[i] else None for i, residue in enumerate(residues)]
     is_complete: npt.NDArray[np.bool_] = np.asarray(np.isfinite(backbones.reshape(-1, 12)).all(-1))
     for i in np.flatnonzero(in_chain):
         if not is_finite[i] or not is_complete[i] or tokens[i] is None:
@@ -295,6 +304,10 @@ def _to_residue(
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
+
+
+def _token(name: str, unknown: bool) -> int | None:
+    return MASK if unknown and name == UNKNOWN_NAME else token_of_name(name)
 
 
 def _beyond_backbone(residue: _Residue) -> list[int]:

@@ -282,3 +282,18 @@ def test_chain_names_of_two_letters_are_mapped_in_pdb_files_alone(design, run, d
         assert len(mapping) == 12 and {(row["chain"], row["input_chain"]) for row in mapping} == {("A", "BA")}
     else:
         assert not (folder / "mapping.csv").exists()
+
+
+@pytest.mark.parametrize("numbers", [range(1, 13), [5]])
+def test_residues_of_an_unknown_type_are_designed_and_not_counted_as_recovered(design, data_folder, tmp_path, numbers):
+    lines = [line for line in (data_folder / "3op9_A_6.pdb").read_text().splitlines() if line.startswith("ATOM")]
+    lines = [line for line in lines if int(line[22:26]) <= 12]
+    path = tmp_path / "unk.pdb"
+    path.write_text("\n".join(line[:17] + "UNK" + line[20:] if int(line[22:26]) in numbers else line for line in lines))
+    folder, said = design("task=inverse_fold", f"structure={path}", "num_designs=1")
+    [row] = rows(folder)
+    assert int(row["length"]) == 12 and "X" not in row["sequence"] and "note" not in said
+    known = 12 - len(numbers)
+    assert (row["recovery"] == "") == (known == 0)
+    if known:
+        assert float(row["recovery"]) * known == pytest.approx(round(float(row["recovery"]) * known), abs=1e-2)

@@ -134,7 +134,7 @@ def _structures(text: str, max_bytes: int) -> list[InputStructure]:
     """Read a file; or those files of a folder or glob that can be read, saying which cannot and why."""
     path = Path(text).expanduser()
     if path.is_file() or not (path.is_dir() or glob.has_magic(text)):
-        structure = read_input(path, max_bytes=max_bytes)
+        structure = read_input(path, unknown=True, max_bytes=max_bytes)
         _tell_of([structure])
         return [structure]
     pattern = os.path.join(glob.escape(str(path)), "*") if path.is_dir() else str(path)
@@ -142,7 +142,7 @@ def _structures(text: str, max_bytes: int) -> list[InputStructure]:
     structures = []
     for file in files:
         try:
-            structures.append(read_input(file, max_bytes=max_bytes))
+            structures.append(read_input(file, unknown=True, max_bytes=max_bytes))
         except UserInputError as error:
             note(f"{file.name} is left out: {error}")
     _tell_of(structures)

@@ -12,7 +12,7 @@ from gm_multimodal.protein.blueprint import Blueprint
 from gm_multimodal.protein.design import Design
 from gm_multimodal.protein.metrics.geometry import ca_ca_validity, ca_clashes, radius_of_gyration
 from gm_multimodal.protein.metrics.secondary_structure import secondary_structure, shares
-from gm_multimodal.protein.residues import decode
+from gm_multimodal.protein.residues import MASK, decode
 
 _SHOWN = {
     "helix": "helix",
@@ -39,7 +39,9 @@ def table_row(design: Design, *, seed: int, file: str, seconds: float) -> Row:
     found = shares(secondary_structure(backbone))
     chosen = design.confidence[design.chosen].astype(np.float64)
     score = -np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
-    recovered = (backbone.tokens == blueprint.backbone.tokens)[free & blueprint.native]
+    recovered = (backbone.tokens == blueprint.backbone.tokens)[
+        free & blueprint.native & (blueprint.backbone.tokens != MASK)
+    ]
     bonds = [size - 1 for size in sizes if size > 1] or [1]
     validity = [ca_ca_validity(chain) for chain in chains if len(chain) > 1] or [1.0]
     return {
