@@ -47,16 +47,18 @@ class GaussianPath:
         return expand_as(self.schedule.alpha(t), z) * z + expand_as(self.schedule.sigma(t), z) * x0
 
     def velocity(self, x: Tensor, t: Tensor, displacement: Tensor) -> Tensor:
-        """Return alpha' z + sigma' / sigma (x - alpha z), [*B, d]."""
+        """Return alpha' z + sigma' / sigma (x - alpha z), [*B, d]; 0 where sigma = 0: what has arrived rests."""
         z, t = x + displacement, expand_as(t, x)
         s = self.schedule
-        return s.alpha_dot(t) * z + s.sigma_dot(t) / s.sigma(t) * (x - s.alpha(t) * z)
+        velocity = s.alpha_dot(t) * z + s.sigma_dot(t) / self._positive_sigma(t) * (x - s.alpha(t) * z)
+        return torch.where(s.sigma(t) > 0, velocity, 0.0)
 
     def displacement(self, x: Tensor, t: Tensor, velocity: Tensor) -> Tensor:
-        """Solve the velocity for z, and return z - x, [*B, d]."""
+        """Solve the velocity for z, and return z - x, [*B, d]; 0 where sigma = 0, where x is z."""
         t, s = expand_as(t, x), self.schedule
-        shrink = s.sigma_dot(t) / s.sigma(t)
-        return (velocity - shrink * x) / (s.alpha_dot(t) - shrink * s.alpha(t)) - x
+        shrink = s.sigma_dot(t) / self._positive_sigma(t)
+        displacement = (velocity - shrink * x) / (s.alpha_dot(t) - shrink * s.alpha(t)) - x
+        return torch.where(s.sigma(t) > 0, displacement, 0.0)
 
     def follow(self, x: Tensor, t: Tensor, t_next: Tensor, displacement: Tensor) -> Tensor:
         """Return alpha_{t'} z + sigma_{t'} / sigma_t (x - alpha_t z), [*B, d], written as a step from x."""
@@ -119,6 +121,11 @@ class GaussianPath:
         sigma, sigma_next = self.schedule.sigma(t), self.schedule.sigma(t_next).clamp(min=_SMALLEST_SIGMA)
         ratio = sigma / sigma_next
         return (t_next - t) * 0.5 * ratio * (1 + ratio)
+
+    def _positive_sigma(self, t: Tensor) -> Tensor:
+        """Return sigma, and 1 where it is 0, so that nothing is divided by 0 whose gradient is asked for."""
+        sigma = self.schedule.sigma(t)
+        return torch.where(sigma > 0, sigma, 1.0)
 
     def _deviation(self, t: Tensor) -> Tensor:
         return self.schedule.sigma(t).clamp(min=_SMALLEST_SIGMA) * self.space.scale

@@ -55,8 +55,9 @@ class GeodesicPath(IsotropicPath):
         return torch.where(expand_as(t >= 1, z), z, x)
 
     def velocity(self, x: Tensor, t: Tensor, displacement: Tensor) -> Tensor:
-        """Return log_x(z) / (1 - t), [*B, *T]."""
-        return displacement / expand_as(1 - t, displacement)
+        """Return log_x(z) / (1 - t), [*B, *T]; 0 at t = 1, where what is given or has arrived rests."""
+        remainder = expand_as(1 - t, displacement)
+        return torch.where(remainder > 0, displacement / remainder.clamp(min=torch.finfo(t.dtype).tiny), 0.0)
 
     def displacement(self, x: Tensor, t: Tensor, velocity: Tensor) -> Tensor:
         """Return (1 - t) velocity, [*B, *T]."""

@@ -38,7 +38,7 @@ class MixtureJump(ConditionalProcess):
 
     def conditional(self, x: Tensor, t: Tensor, t_next: Tensor, z: Tensor, noise: Noise) -> Tensor:
         """Become z or stay, [*B, *E]."""
-        jumps = noise.uniform(t.shape).to(t) < self.path.share(t, t_next)
+        jumps = (noise.uniform(t.shape).to(t) < self.path.share(t, t_next)) & (t_next > t)
         return torch.where(expand_as(jumps, x), z, x)
 
 
@@ -79,4 +79,4 @@ class MixtureDiffusion(ConditionalProcess):
         y = x
         for k in range(self.substeps):
             y = self.target(y, t + k * h, z).step(y, h, self.path.space, noise)
-        return torch.where(expand_as(t_next >= 1, x), z, torch.where(expand_as(t_next > t, x), y, x))
+        return torch.where(expand_as(t_next > t, x), torch.where(expand_as(t_next >= 1, x), z, y), x)
