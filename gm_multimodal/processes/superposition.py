@@ -15,7 +15,7 @@ from gm_multimodal.parameterizations.base import ManifoldPosterior, Prediction
 from gm_multimodal.paths.base import ConditionalPath, DensePath
 from gm_multimodal.paths.gaussian import GaussianPath
 from gm_multimodal.paths.isotropic import IsotropicPath
-from gm_multimodal.processes.base import ConditionalProcess
+from gm_multimodal.processes.base import ConditionalProcess, Process
 from gm_multimodal.processes.flow import Flow
 from gm_multimodal.processes.jump import Jump, canonical_jump, couple
 from gm_multimodal.spaces.base import expand_as
@@ -55,13 +55,13 @@ class Superposition(ConditionalProcess):
             all(w >= 0 for w in end) and math.isclose(sum(end), 1, abs_tol=1e-9)
             for end in zip(*map(_ends, self.weights), strict=True)
         )
-        if len(self.weights) != len(self.processes) or not is_convex:
+        if not self.processes or len(self.weights) != len(self.processes) or not is_convex:
             raise ValueError(
                 f"Superposition: weights {list(self.weights)} of {len(self.processes)} processes; give one for each, "
                 "none negative, with sum 1 at all times (arXiv 2410.20587, proposition 3)."
             )
         for process in self.processes:
-            expect(self, "processes", process, ConditionalProcess)
+            _expect_conditional(self, process)
         first = self.processes[0]
         for other in self.processes[1:]:
             if other.path != first.path:
@@ -120,6 +120,17 @@ class Superposition(ConditionalProcess):
         """Return a_i(t), [*B] each."""
         ends = map(_ends, self.weights)
         return [first + (last - first) * t for first, last in ends]
+
+
+def _expect_conditional(owner: Superposition, process: object) -> None:
+    """Refuse what is not a process given z, saying what to take instead of one that follows a prediction alone."""
+    if isinstance(process, Process) and not isinstance(process, ConditionalProcess | type):
+        raise IncompatibleProcess(
+            f"Superposition takes processes that are known given z; {type(process).__name__} is not, for it follows "
+            f"{process.follows.__name__} alone. FlowWithRates superposes a flow and predicted jumps; beside other "
+            "processes, Jump follows a posterior."
+        )
+    expect(owner, "processes", process, ConditionalProcess)
 
 
 def _ends(weight: Weight) -> tuple[float, float]:

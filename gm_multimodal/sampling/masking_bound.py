@@ -35,7 +35,7 @@ class MaskingTerms:
 
     @property
     def per_site(self) -> Tensor:
-        """What every site takes of the bound, from all rows, [N] (nat); nan where no row masked it.
+        """What every site takes of the bound, from all rows, [N] (nat); nan where no row masked it, as at given ones.
 
         The weighted mean of its losses: a ratio of two means, and so biased by the order of one over the rows, but far
         less noisy than its numerator.
@@ -74,10 +74,11 @@ def masking_terms(network: Network, product: Product, known: Known, factor: str,
     state = known.overwrite({name: f.prior(known, name, noise) for name, f in product.items()})
     times = known.times({name: torch.zeros_like(free, dtype=torch.float32) for name in product})
     shares = (torch.arange(rows, device=free.device)[:, None] + noise.uniform((rows, 1))) / rows
-    m = (1 + torch.floor(shares * n)).long().minimum(n)
+    # where everything is given nothing is masked, and the bound is 0
+    m = (1 + torch.floor(shares * n)).long().minimum(n).clamp(min=1)
     shown_at = torch.where(free, noise.uniform(free.shape), -1.0)
     t = shown_at.sort(-1, descending=True).values.gather(-1, m - 1)
-    masked = shown_at >= t
+    masked = free & (shown_at >= t)
     state = {**state, factor: torch.where(masked, space.mask, z)}
     times = {**times, factor: torch.where(free, t, 1.0)}
     prediction = predict(network, product, state, times, known.sites, None)[factor]

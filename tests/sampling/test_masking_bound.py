@@ -102,6 +102,12 @@ def test_given_sites_are_shown_and_cost_nothing(joint):
     assert (state["sequence"][:, 1] == 2).all() and (times["sequence"][:, 1] == 1).all()
 
 
+def test_where_every_site_is_given_the_bound_is_0(joint):
+    found = terms(Conditionals(joint / joint.sum()), [0, 2, 1], 5, given=[0, 1, 2])
+    assert torch.equal(found.weights, torch.zeros(5, SITES))
+    assert torch.equal(found.totals, torch.zeros(5))
+
+
 @pytest.mark.parametrize("frames", [True, False], ids=["given", "unknown"])
 def test_the_network_sees_times_that_fit_the_masks(joint, frames):
     """Given m masked sites of 3, t is the m-th from the end of 3 uniform times: mean 1 - m / 4."""

@@ -10,9 +10,11 @@ from gm_multimodal.paths.igso3 import IGSO3Path
 from gm_multimodal.paths.mixture import MixturePath
 from gm_multimodal.processes.ctmc import MaskingCTMC, UniformCTMC
 from gm_multimodal.processes.flow import Flow
+from gm_multimodal.processes.flow_with_rates import FlowWithRates
 from gm_multimodal.processes.jump import Jump
 from gm_multimodal.processes.langevin import Langevin
 from gm_multimodal.processes.mixture import MixtureDiffusion, MixtureJump
+from gm_multimodal.processes.plug_in import PlugIn
 from gm_multimodal.processes.rates import RateJump
 from gm_multimodal.processes.superposition import PredictorCorrector, Superposition, flow_and_jump
 from gm_multimodal.schedules import Concentration, Geometric, Power
@@ -65,6 +67,21 @@ def test_the_weight_of_a_jump_may_change_with_time():
 def test_processes_of_different_paths_are_refused_by_name(first, second, names):
     with pytest.raises(IncompatibleProcess, match=names + r".*only processes of one path can be superposed"):
         Superposition((first, second), (0.5, 0.5))
+
+
+@pytest.mark.parametrize("other", [RateJump(PLANE), PlugIn(Jump(PLANE)), FlowWithRates(PLANE, 0.5)], ids=str)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_process_that_is_not_known_given_z_cannot_be_superposed(other, place):
+    processes = [Flow(PLANE), Flow(PLANE)]
+    processes[place] = other
+    name = type(other).__name__
+    with pytest.raises(IncompatibleProcess, match=rf"known given z; {name} is not.*FlowWithRates superposes"):
+        Superposition(tuple(processes), (0.5, 0.5))
+
+
+def test_a_superposition_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="of 0 processes; give one for each"):
+        Superposition((), ())
 
 
 @pytest.mark.parametrize(
