@@ -54,7 +54,7 @@ CIRCLE = {
 
 def read(path):
     """The chain of a file, with its torsions."""
-    (chain,) = read_protein(path, side_chains=True)
+    (chain,) = read_protein(path, side_chains=True).chains
     return with_torsions(chain.backbone, chain.side_chains)
 
 
