@@ -335,7 +335,10 @@ PARTS = [
         lambda: gm.PredictorCorrector(gm.RateJump(PATH), 1.0),
         r"PredictorCorrector takes ConditionalProcess .* RateJump",
     ),
-    (lambda: gm.Superposition((gm.Flow(PATH), gm.RateJump(PATH)), (0.5, 0.5)), r"Superposition takes Cond.*RateJump"),
+    (
+        lambda: gm.Superposition((gm.Flow(PATH), gm.RateJump(PATH)), (0.5, 0.5)),
+        r"Superposition takes processes .*RateJump is not",
+    ),
     (lambda: gm.Superposition((gm.Flow, gm.Jump(PATH)), (0.5, 0.5)), r"Superposition takes Cond.*the class Flow"),
 ]
 
