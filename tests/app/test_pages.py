@@ -3,9 +3,17 @@
 import re
 import shlex
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+
+from gm_multimodal.app.cli.arguments import quote_literals
+from gm_multimodal.app.cli.checks import literal_keys
+from gm_multimodal.app.cli.options import config_directory, read_command
+from gm_multimodal.app.cli.schema import checked
+from gm_multimodal.app.design.options import DesignConfig
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -44,3 +52,17 @@ def test_command_runs(run, files, sampler, line):
     code, out, err = run("design", *shlex.split(line, comments=True))
     assert code == 0, err
     assert "next: open" in out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_commands_of_a_page_work_one_after_the_other(page):
+    """A folder belongs to one run: of two commands that write to the same, one must be the other with more designs."""
+    runs = {}
+    for line in COMMAND.findall(page.read_text(encoding="utf-8")):
+        words = shlex.split(line, comments=True)
+        if "-m" in words:
+            continue
+        with initialize_config_dir(str(config_directory()), version_base="1.3"):
+            composed = compose("design", overrides=[*quote_literals(words, literal_keys(DesignConfig))])
+        settings = asdict(checked(composed, DesignConfig, read_command("design"))) | {"num_designs": None}
+        assert runs.setdefault(settings["out"], settings) == settings, line
