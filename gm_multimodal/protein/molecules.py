@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
+from biotite.structure import AtomArray
 
 from gm_multimodal.protein.breaks import bonded
 
 _CLOSEST: Final = 3.0  # Angstrom; two molecules do not come closer, and alternatives of an atom are not farther apart
 _BACKBONE: Final = ("N", "CA", "C")
-_SUGAR: Final = ("C1'", "C1*")
+SUGAR: Final = ("C1'", "C1*")
+"""Names of the atom that every nucleotide has."""
 
 
 @dataclass
@@ -43,24 +44,34 @@ class AtomColumns:
     """Annotations of atoms as lists, which are faster to read one by one.
 
     Attributes:
-        coordinates: [atoms, 3] Angstrom.
+        source: the atoms.
         number: of the residue.
         insertion: its insertion code.
+        residue: its name.
         name: of the atom.
         altloc: of the alternative location.
         hetero: whether it is a HETATM.
+        occupancy: of the atom.
         mark: changes where the file says that a molecule ends.
         order: place along the chain as far as numbers tell it.
     """
 
-    coordinates: npt.NDArray[np.float32]
+    source: AtomArray
     number: list[int]
     insertion: list[str]
+    residue: list[str]
     name: list[str]
     altloc: list[str]
     hetero: list[bool]
+    occupancy: list[float]
     mark: list[int]
     order: list[int]
+
+    @classmethod
+    def of(cls, atoms: AtomArray) -> "AtomColumns":
+        """Return the columns of atoms as `StructureFile.atoms` gives them."""
+        names = ("res_id", "ins_code", "res_name", "atom_name", "altloc_id", "hetero", "occupancy", "mark", "order")
+        return cls(atoms, *(atoms.get_annotation(name).tolist() for name in names))
 
 
 def molecules(atoms: AtomColumns, rows: Sequence[int]) -> list[list[int]]:
@@ -108,7 +119,7 @@ def _begins(
 def _are_apart(group: _Group, earlier: _Group, atoms: AtomColumns) -> bool:
     """Whether an atom comes again too far from the first to be a duplicate or an alternative of it."""
     again = [(row, earlier.places[place]) for place, row in group.places.items() if place in earlier.places]
-    return any(np.linalg.norm(atoms.coordinates[a] - atoms.coordinates[b]) > _CLOSEST for a, b in again)
+    return any(np.linalg.norm(atoms.source.coord[a] - atoms.source.coord[b]) > _CLOSEST for a, b in again)
 
 
 def _groups(atoms: AtomColumns, rows: Sequence[int]) -> Iterator[_Group]:
@@ -125,7 +136,7 @@ def _groups(atoms: AtomColumns, rows: Sequence[int]) -> Iterator[_Group]:
         if name in _BACKBONE and group.backbone[_BACKBONE.index(name)] < 0:
             group.backbone[_BACKBONE.index(name)] = row
         group.is_hetero &= atoms.hetero[row]
-        group.is_nucleotide |= name in _SUGAR and not atoms.hetero[row]
+        group.is_nucleotide |= name in SUGAR and not atoms.hetero[row]
     if group is not None:
         yield group
 
@@ -134,11 +145,11 @@ def _is_far(group: _Group, name: str, row: int, atoms: AtomColumns) -> bool:
     earlier = group.places.get((name, atoms.altloc[row])) if name in _BACKBONE else None
     if earlier is None:
         return False
-    return bool(np.linalg.norm(atoms.coordinates[row] - atoms.coordinates[earlier]) > _CLOSEST)
+    return bool(np.linalg.norm(atoms.source.coord[row] - atoms.source.coord[earlier]) > _CLOSEST)
 
 
 def _bonds(atoms: AtomColumns, groups: Sequence[_Group]) -> list[bool]:
     """Whether a peptide bond leads from each group to the next."""
     places = np.array([group.backbone for group in groups], dtype=np.int64).reshape(-1, 3)
-    backbones = np.where((places < 0)[..., None], np.float32(np.nan), atoms.coordinates[places])
+    backbones = np.where((places < 0)[..., None], np.float32(np.nan), atoms.source.coord[places])
     return [bool(value) for value in bonded(backbones)]

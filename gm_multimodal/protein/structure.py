@@ -10,13 +10,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from biotite.structure import AtomArray
 
 from gm_multimodal.errors import StructureError
 from gm_multimodal.protein.backbone import Backbone, ResidueId
 from gm_multimodal.protein.breaks import bonded, chain_positions
 from gm_multimodal.protein.handedness import is_mirrored
-from gm_multimodal.protein.molecules import AtomColumns, molecules
+from gm_multimodal.protein.molecules import SUGAR, AtomColumns, molecules
 from gm_multimodal.protein.residue_names import UNKNOWN_NAME, token_of_name
 from gm_multimodal.protein.residues import MASK, THREE_LETTER
 from gm_multimodal.protein.side_chains import SELENOMETHIONINE, SideChain, side_chain_of
@@ -83,33 +82,6 @@ class ProteinFile:
     path: Path
     models: int
     chains: tuple[Chain, ...]
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Annotations of atoms as lists, which are faster to read one by one."""
-
-    source: AtomArray
-    number: list[int]
-    insertion: list[str]
-    residue: list[str]
-    name: list[str]
-    altloc: list[str]
-    hetero: list[bool]
-    occupancy: list[float]
-
-    @classmethod
-    def of(cls, atoms: AtomArray) -> "_Columns":
-        names = ("res_id", "ins_code", "res_name", "atom_name", "altloc_id", "hetero", "occupancy")
-        return cls(atoms, *(atoms.get_annotation(name).tolist() for name in names))
-
-    @property
-    def places(self) -> AtomColumns:
-        """What tells molecules apart."""
-        marks, orders = (self.source.get_annotation(name).tolist() for name in ("mark", "order"))
-        return AtomColumns(
-            self.source.coord, self.number, self.insertion, self.name, self.altloc, self.hetero, marks, orders
-        )
 
 
 @dataclass(frozen=True)
@@ -181,9 +153,8 @@ def chains_of(file: StructureFile, model: int, *, unknown: bool = False) -> list
     chains: dict[str, list[int]] = {}
     for row, name in enumerate(atoms.chain_id.tolist()):
         chains.setdefault(name, []).append(row)
-    columns = _Columns.of(atoms)
-    places = columns.places
-    parts = [(name, part) for name, rows in chains.items() for part in molecules(places, rows)]
+    columns = AtomColumns.of(atoms)
+    parts = [(name, part) for name, rows in chains.items() for part in molecules(columns, rows)]
     parts.sort(key=lambda item: item[1][0])
     named_once, free = set(), (name for name in _free_names() if name not in chains)
     found = []
@@ -201,7 +172,7 @@ def _free_names() -> Iterator[str]:
 
 
 def _to_chain(
-    name: str, name_in_file: str, atoms: _Columns, rows: Iterable[int], side_chains: bool, unknown: bool
+    name: str, name_in_file: str, atoms: AtomColumns, rows: Iterable[int], side_chains: bool, unknown: bool
 ) -> Chain:
     faults: Counter[str] = Counter()
     residues = list(_residues(atoms, rows, faults))
@@ -250,7 +221,7 @@ def named(coordinates: Floats, tokens: npt.NDArray[np.int64], labels: tuple[Resi
     return Backbone(coordinates, tokens, np.zeros(len(tokens), dtype=np.int64), position, labels)
 
 
-def _residues(atoms: _Columns, rows: Iterable[int], faults: Counter[str]) -> Iterable[_Residue]:
+def _residues(atoms: AtomColumns, rows: Iterable[int], faults: Counter[str]) -> Iterable[_Residue]:
     """Yield the residue at every position of a chain, of the alternatives the fullest, and count what is not a residue.
 
     Atoms are gathered by number, name and alternative location, not by neighbourhood in the file: where two residue
@@ -275,7 +246,7 @@ def _residues(atoms: _Columns, rows: Iterable[int], faults: Counter[str]) -> Ite
                 if best is None or _is_better(residue, best):
                     best = residue
         assert best is not None
-        if any("C1'" in names or "C1*" in names for names in by_name[best.name].values()):
+        if any(sugar in names for names in by_name[best.name].values() for sugar in SUGAR):
             faults[NUCLEOTIDES] += not best.is_hetero
             continue
         if (number, insertion) in doubled:
@@ -289,7 +260,7 @@ def _is_better(residue: _Residue, other: _Residue) -> bool:
 
 
 def _to_residue(
-    number: int, insertion: str, name: str, atoms: _Columns, shared: Mapping[str, int], own: Mapping[str, int]
+    number: int, insertion: str, name: str, atoms: AtomColumns, shared: Mapping[str, int], own: Mapping[str, int]
 ) -> _Residue:
     row_of = {**shared, **own}
     if name in THREE_LETTER and "O" not in row_of:
@@ -314,7 +285,7 @@ def _beyond_backbone(residue: _Residue) -> list[int]:
     return [row for name, row in residue.all_rows.items() if name not in _NOT_SIDE_CHAIN]
 
 
-def _has_alpha_carbon(residue: _Residue, atoms: _Columns) -> bool:
+def _has_alpha_carbon(residue: _Residue, atoms: AtomColumns) -> bool:
     row = residue.rows[_CA]
     return row >= 0 and atoms.source.element[row] != "CA"  # of calcium
 

@@ -20,6 +20,7 @@ from gm_multimodal.errors import StructureError, TooLarge
 from gm_multimodal.printable import printable
 from gm_multimodal.protein.cif import parse_binary_cif, parse_cif
 from gm_multimodal.protein.file_format import as_ascii, is_binary_cif, is_cif
+from gm_multimodal.protein.molecules import SUGAR
 from gm_multimodal.protein.pdb_file import PdbText, parse_pdb
 from gm_multimodal.protein.predictions import is_predicted_cif, is_predicted_pdb
 from gm_multimodal.reading import MAX_BYTES, read_bytes
@@ -27,7 +28,7 @@ from gm_multimodal.reading import MAX_BYTES, read_bytes
 SUFFIXES: Final = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
 """What the name of a structure file ends in; each may be followed by ``.gz``."""
 
-ATOM_NAMES: Final = ("N", "CA", "C", "O", "C1'", "C1*")
+ATOM_NAMES: Final = ("N", "CA", "C", "O", *SUGAR)
 """The atoms that make a chain: the backbone of proteins, and the one by which a nucleotide is known."""
 
 TERMINAL_OXYGENS: Final = ("OT1", "OC1", "O1", "O'", "OXT")
