@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -60,14 +59,15 @@ def collate(chains: Chains, indices: Sequence[int]) -> ProteinBatch:
     rows = [chains.rows[i] for i in indices]
     state, absent = encode([row.backbone for row in rows], chains.parts)
     present = pad_sequence([torch.ones(len(row), dtype=torch.bool) for row in rows], batch_first=True)
-    index = torch.where(present, _padded([row.backbone.position for row in rows]), single_chain(present)[INDEX])
-    secondary = _padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
-    sites = residue_sites(present, index, _padded([row.backbone.chain for row in rows]))
+    index = torch.where(present, padded([row.backbone.position for row in rows]), single_chain(present)[INDEX])
+    secondary = padded([row.secondary for row in rows], UNKNOWN_SECONDARY)
+    sites = residue_sites(present, index, padded([row.backbone.chain for row in rows]))
     soft = side_by_side([row.patterns for row in rows], present.shape[1])
     return ProteinBatch(state, sites, secondary, soft, absent)
 
 
-def _padded(rows: Sequence[npt.NDArray[np.int64]], value: int = 0) -> Tensor:
+def padded(rows: Sequence[npt.NDArray[Any]], value: int = 0) -> Tensor:
+    """Return rows of unequal length side by side, filled up with a value, [B, longest, ...]."""
     return pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True, padding_value=value)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gm_multimodal.product import Known, Product
 from gm_multimodal.protein.backbone import Backbone, ResidueId, numbered, unbroken
-from gm_multimodal.protein.batch import residue_sites
+from gm_multimodal.protein.batch import padded, residue_sites
 from gm_multimodal.protein.factors import TRANSLATIONS, encode, given, parts_of
 from gm_multimodal.protein.side_chains import SideChain
 from gm_multimodal.protein.tasks import place_origin
@@ -65,18 +65,17 @@ def to_known(
     Returns:
         What is given, and where the origin of each row lies in the frame of its input, [B, 3] (Angstrom).
     """
-    length = max(map(len, blueprints))
     parts = parts_of(product)
     values, absent = encode([item.backbone for item in blueprints], parts)
     assert set(values) == set(product), f"a protein has the factors {', '.join(values)}"
     mask: dict[str, Tensor] = {}
     for part in parts:
         rows = [given(part, item.structure_given, item.sequence_given) for item in blueprints]
-        mask |= dict.fromkeys(part.spaces, torch.from_numpy(_padded(rows, length)))
+        mask |= dict.fromkeys(part.spaces, padded(rows))
     mask |= {name: mask[name] & ~unknown for name, unknown in absent.items()}
-    present = torch.from_numpy(_padded([np.ones(len(item), dtype=bool) for item in blueprints], length))
-    index = torch.from_numpy(_padded([item.backbone.position for item in blueprints], length))
-    chain = torch.from_numpy(_padded([item.backbone.chain for item in blueprints], length))
+    present = padded([np.ones(len(item), dtype=bool) for item in blueprints])
+    index = padded([item.backbone.position for item in blueprints])
+    chain = padded([item.backbone.chain for item in blueprints])
     known = Known(values, mask, residue_sites(present, index, chain))
     placed = place_origin(known)
     origins = 10 * (values[TRANSLATIONS] - placed.values[TRANSLATIONS])[:, 0]
@@ -88,12 +87,3 @@ def _on(known: Known, device: torch.device) -> Known:
         return {name: x.to(device) for name, x in tensors.items()}
 
     return Known(moved(known.values), moved(known.mask), known.sites.to(device))
-
-
-def _padded(rows: Sequence[npt.NDArray], length: int) -> npt.NDArray:
-    """Stack rows of unequal length with zeros behind them, [B, length, ...]."""
-    first = rows[0]
-    padded = np.zeros((len(rows), length, *first.shape[1:]), dtype=first.dtype)
-    for row, values in zip(padded, rows, strict=True):
-        row[: len(values)] = values
-    return padded
